@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Every difference between kernel versions, and nothing else.  The code calls
+ * the newest interface; where a kernel lacks it, it is supplied here.
+ */
+#ifndef KMEMLAB_COMPAT_H
+#define KMEMLAB_COMPAT_H
+
+#include <linux/mmzone.h>
+#include <linux/slab.h>
+#include <linux/version.h>
+
+/*
+ * 6.8 renamed MAX_ORDER to MAX_PAGE_ORDER; before 6.4 it was one past the
+ * largest.
+ */
+#ifndef MAX_PAGE_ORDER
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+#define MAX_PAGE_ORDER	(MAX_ORDER - 1)
+#else
+#define MAX_PAGE_ORDER	MAX_ORDER
+#endif
+#endif
+
+/* 6.8 added NR_PAGE_ORDERS, the number of orders from 0 to the largest. */
+#ifndef NR_PAGE_ORDERS
+#define NR_PAGE_ORDERS	(MAX_PAGE_ORDER + 1)
+#endif
+
+/*
+ * 6.5 added SLAB_NO_MERGE.  Before it, a cache with a region for copies to user
+ * space was never merged (mm/slab_common.c, slab_unmergeable()).
+ */
+static inline struct kmem_cache *
+compat_cache_create_unmerged(const char *name, unsigned int size,
+			     unsigned int align, slab_flags_t flags,
+			     void (*ctor)(void *))
+{
+#ifdef SLAB_NO_MERGE
+	return kmem_cache_create(name, size, align, flags | SLAB_NO_MERGE,
+				 ctor);
+#else
+	return kmem_cache_create_usercopy(name, size, align, flags, 0, size,
+					  ctor);
+#endif
+}
+
+/*
+ * 6.8 removed SLAB and 6.4 SLOB; 7.0 gave SLUB sheaves in place of CPU slabs.
+ */
+#if defined(CONFIG_SLOB)
+#define COMPAT_SLAB_GENERATION	"slob"
+#elif defined(CONFIG_SLAB)
+#define COMPAT_SLAB_GENERATION	"slab"
+#elif LINUX_VERSION_CODE < KERNEL_VERSION(7, 0, 0)
+#define COMPAT_SLAB_GENERATION	"slub_cpu_slabs"
+#else
+#define COMPAT_SLAB_GENERATION	"slub_sheaves"
+#endif
+
+#endif

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What an experiment may ask of the command it runs for. */
+#include <linux/kernel.h>
+
+#include "core/budget.h"
+#include "core/context.h"
+#include "core/family.h"
+
+/**
+ * lab_refuse() - say why a command cannot be carried out
+ * @run:	the command
+ * @err:	negative errno
+ * @fmt:	printf format of the reason, in plain words
+ *
+ * Context: Any.
+ * Return: @err, so that a caller can return it in the same line.
+ */
+int lab_refuse(struct lab_run *run, int err, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(run->reason, sizeof(run->reason), fmt, ap);
+	va_end(ap);
+	return err;
+}
+
+/**
+ * lab_charge() - charge memory that an experiment is about to allocate
+ * @run:	the command
+ * @bytes:	how much
+ *
+ * The runner gives the charge back when the experiment has returned.
+ *
+ * Context: Process context.
+ * Return: 0, or -EDQUOT with the reason filled in.
+ */
+int lab_charge(struct lab_run *run, u64 bytes)
+{
+	int err = budget_charge(bytes, run->reason);
+
+	if (!err)
+		run->charged_bytes += bytes;
+	return err;
+}
+
+/**
+ * lab_hold() - keep things as they are for as long as the command says
+ * @run:	a command with LAB_HOLD_PARAM among its parameters
+ *
+ * Meanwhile the record as it is so far can be read, so that what it says can be
+ * compared with what else is to be seen.
+ *
+ * Context: Process context, sleeps.
+ * Return: 0, or -EINTR with the reason where a fatal signal ended it.
+ */
+int lab_hold(struct lab_run *run)
+{
+	unsigned int ms = lab_number(run, "hold_ms");
+
+	if (!ms)
+		return 0;
+	run->publish(run);
+	return context_hold(ms, run->reason);
+}
+
+/**
+ * lab_number() - value of a number, index of a choice
+ * @run:	the command
+ * @name:	a parameter of its experiment
+ *
+ * Context: Any.
+ * Return: the value, in the unit that the table names.
+ */
+u64 lab_number(const struct lab_run *run, const char *name)
+{
+	return args_number(&run->args, name);
+}
+
+/**
+ * lab_word() - value of a name
+ * @run:	the command
+ * @name:	a parameter of its experiment
+ *
+ * Context: Any.
+ * Return: the word; "" where the command did not give it.
+ */
+const char *lab_word(const struct lab_run *run, const char *name)
+{
+	return args_word(&run->args, name);
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The contract: what a family is.
+ *
+ * A family is one allocator, or one view of memory, in one file.  It describes
+ * itself in tables at the end of that file; the engine reads the tables and
+ * makes the files, the listing, the help and the checks on arguments from
+ * them.
+ *
+ * To add an experiment, write one function and one line in the family's table.
+ * To add a family, write one file, one line in Kbuild and one in
+ * engine/registry.c.
+ */
+#ifndef KMEMLAB_CORE_FAMILY_H
+#define KMEMLAB_CORE_FAMILY_H
+
+#include <linux/gfp.h>
+#include <linux/types.h>
+
+#include "core/command.h"
+#include "core/record.h"
+
+struct kmem_cache;
+
+/** define LAB_CACHE_NAME_SIZE - room for the name of a pool's cache. */
+#define LAB_CACHE_NAME_SIZE	(sizeof("kmemlab_") + LAB_WORD_MAX)
+
+/**
+ * struct lab_run - one command on its way from the door to the record
+ * @args:	the arguments, checked against the experiment's table
+ * @record:	takes what the experiment finds; owner: the runner
+ * @reason:	why the command was refused or failed, in words; "" otherwise
+ * @charged_bytes: what lab_charge() holds against the budget for this command;
+ *		given back by the runner when the command ends
+ * @kept_pages:	pages that the command took straight from the buddy and keeps
+ *		(less those it gave back), for the ledger
+ *
+ * @publish:	shows the record as it is so far to those who read the family's
+ *		last record; set by the runner
+ *
+ * A run belongs to one task from its beginning to its end and has no lock.
+ */
+struct lab_run {
+	struct lab_args args;
+	struct lab_record record;
+	char reason[LAB_REASON_SIZE];
+	u64 charged_bytes;
+	s64 kept_pages;
+	void (*publish)(struct lab_run *run);
+};
+
+/**
+ * struct lab_experiment - one thing that can be shown
+ * @name:	the word a user types; the function is <family>_<name>, so that
+ *		grep finds it; NULL ends a table
+ * @help:	one line for the listing: the claim as a sentence
+ * @params:	what it takes, or NULL
+ * @more_params: further parameters that depend on what the command says, or
+ *		NULL; returns a table, or an ERR_PTR() with the reason filled in
+ * @keeps:	the command's purpose is to keep or give back memory; then it
+ *		need not wait for an experiment that is at work
+ * @run:	shows it.  Called in process context with no lock but, for those
+ *		that do not keep, the runner's; may sleep.  Returns 0 or a
+ *		negative errno: EOPNOTSUPP where this kernel or machine cannot
+ *		show it, EINTR where it was cancelled, ENOMEM, EDQUOT, ERANGE,
+ *		EBUSY; says why with lab_refuse().  Gives everything back on
+ *		every path unless @keeps.
+ */
+struct lab_experiment {
+	const char *name;
+	const char *help;
+	const struct lab_param *params;
+	const struct lab_param *(*more_params)(const struct lab_command *cmd,
+					       char *reason);
+	bool keeps;
+	int (*run)(struct lab_run *run);
+};
+
+/**
+ * struct lab_source - an allocator made ready to hand out objects of one kind
+ * @allocator:	which
+ * @object_bytes: size of an object as asked for, in bytes
+ * @charge_bytes: what one object takes from the machine, in bytes; charged to
+ *		the budget before the object is allocated
+ * @kept_pages:	pages of @charge_bytes that no counter of the kernel shows
+ *		(those straight from the buddy), for the ledger
+ * @order:	order of an object, for allocators of pages
+ * @cache:	the cache, for slab; owner: this source
+ * @keeps_slabs: objects share slabs, which go back to the page allocator only
+ *		when all their objects are free; so what was charged once stays
+ *		charged until no object is left
+ * @cache_name:	what the kernel calls @cache, for /proc/slabinfo; "" without
+ *		one
+ * @merge_id:	for slab: tells the names of merged caches apart; -1 for a cache
+ *		of its own
+ *
+ * All fields are set by @open and constant until @close.
+ */
+struct lab_source {
+	const struct lab_allocator *allocator;
+	size_t object_bytes;
+	size_t charge_bytes;
+	unsigned long kept_pages;
+	unsigned int order;
+	struct kmem_cache *cache;
+	bool keeps_slabs;
+	char cache_name[LAB_CACHE_NAME_SIZE];
+	int merge_id;
+};
+
+/**
+ * struct lab_allocator - one way to get kernel memory, described once
+ * @name:	the word a user types
+ * @help:	one line for the listing
+ * @params:	what @open takes; has "size", in bytes, or "order"
+ * @open:	makes @source ready: checks the arguments against each other,
+ *		makes a cache.  @name is that of the pool.
+ *		@source is zeroed but for @allocator.  Process context, may
+ *		sleep.  Returns 0, or a negative errno with lab_refuse().
+ * @close:	undoes @open; all objects have been freed.  Process context,
+ *		may sleep.  NULL where there is nothing to undo
+ * @alloc:	hands out one object, or NULL.  Process context, sleeps where
+ *		@gfp lets it.  No lock is needed
+ * @free:	takes one object back.  Process context, may sleep
+ * @shrink:	gives back what the allocator keeps for later; or NULL.
+ *		Process context, may sleep
+ *
+ * Objects are kernel virtual addresses.  Used by pools, which hold objects for
+ * the user, and by each experiment of the family that needs plain objects.
+ */
+struct lab_allocator {
+	const char *name;
+	const char *help;
+	const struct lab_param *params;
+	int (*open)(struct lab_source *source, struct lab_run *run,
+		    const char *name);
+	void (*close)(struct lab_source *source);
+	void *(*alloc)(struct lab_source *source, gfp_t gfp);
+	void (*free)(struct lab_source *source, void *object);
+	void (*shrink)(struct lab_source *source);
+};
+
+/**
+ * struct lab_family - one allocator or one view of memory
+ * @name:	the word a user types, and the name of the family's directory
+ * @help:	one line for the listing
+ * @experiments: what it can show; ends with an entry without a name
+ * @allocator:	the allocator it brings, or NULL
+ */
+struct lab_family {
+	const char *name;
+	const char *help;
+	const struct lab_experiment *experiments;
+	const struct lab_allocator *allocator;
+};
+
+__printf(3, 4)
+int lab_refuse(struct lab_run *run, int err, const char *fmt, ...);
+int lab_hold(struct lab_run *run);
+int lab_charge(struct lab_run *run, u64 bytes);
+u64 lab_number(const struct lab_run *run, const char *name);
+const char *lab_word(const struct lab_run *run, const char *name);
+
+/* For experiments whose subject is to be looked at while it exists. */
+#define LAB_HOLD_PARAM \
+	{ .name = "hold_ms", .help = "keep it so long, to be looked at", \
+	  .max = 60000 }
+
+extern const struct lab_family buddy_family;
+extern const struct lab_family slab_family;
+extern const struct lab_family kmalloc_family;
+extern const struct lab_family vmalloc_family;
+extern const struct lab_family ioremap_family;
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The kernel's own counters, before and after a command. */
+#ifndef KMEMLAB_CORE_LEDGER_H
+#define KMEMLAB_CORE_LEDGER_H
+
+#include <linux/types.h>
+
+struct lab_record;
+
+/**
+ * enum ledger_item - what the ledger follows, in pages
+ * @LEDGER_FREE:	  free in the buddy or on a per-CPU list of it
+ * @LEDGER_SLAB_RECLAIMABLE:   in slabs that shrinkers can empty
+ * @LEDGER_SLAB_UNRECLAIMABLE: in other slabs, large kmallocs included
+ * @LEDGER_PAGETABLE:	  page tables of user space
+ * @LEDGER_STACK:	  kernel stacks
+ * @LEDGER_ANON:	  mapped anonymous memory
+ * @LEDGER_FILE:	  page cache
+ * @LEDGER_NR:		  how many there are
+ */
+enum ledger_item {
+	LEDGER_FREE,
+	LEDGER_SLAB_RECLAIMABLE,
+	LEDGER_SLAB_UNRECLAIMABLE,
+	LEDGER_PAGETABLE,
+	LEDGER_STACK,
+	LEDGER_ANON,
+	LEDGER_FILE,
+	LEDGER_NR,
+};
+
+/**
+ * struct lab_ledger - one reading of the counters
+ * @pages:	a count for each &enum ledger_item, in pages
+ */
+struct lab_ledger {
+	s64 pages[LEDGER_NR];
+};
+
+void ledger_read(struct lab_ledger *ledger);
+s64 ledger_free_pages(void);
+void ledger_record(struct lab_record *record, const struct lab_ledger *before,
+		   const struct lab_ledger *after, s64 kept_pages);
+
+#endif

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/kernel.h>
+#include <linux/string.h>
+
+#include "core/family.h"
+#include "engine/pool.h"
+#include "engine/registry.h"
+
+/* One line a family; the order is that of the listing. */
+const struct lab_family *const lab_families[] = {
+	&buddy_family,
+	&slab_family,
+	&kmalloc_family,
+	&vmalloc_family,
+	&ioremap_family,
+	&pool_family,
+	NULL
+};
+
+#define NAME_CHARS	"abcdefghijklmnopqrstuvwxyz0123456789_"
+
+static bool bad_name(const char *name)
+{
+	return !name[0] || strspn(name, NAME_CHARS) != strlen(name);
+}
+
+static bool bad_default(const struct lab_param *p)
+{
+	u64 i;
+
+	if (p->required || p->type == LAB_WORD)
+		return false;
+	if (p->type == LAB_NUMBER)
+		return p->def < p->min || p->def > p->max;
+	for (i = 0; p->choices && p->choices[i]; i++)
+		if (i == p->def)
+			return false;
+	return true;
+}
+
+/* @room: how many parameters another table leaves for this one */
+static int check_params(const char *family, const char *of,
+			const struct lab_param *params, unsigned int room)
+{
+	const struct lab_param *p;
+
+	for (p = params; p && p->name; p++) {
+		if (bad_name(p->name) || !p->help || p - params >= room ||
+		    (p->type == LAB_CHOICE && !p->choices) || bad_default(p)) {
+			pr_err("%s.%s: parameter %s is not well-formed\n",
+			       family, of, p->name);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+static int check_allocator(const char *family, const struct lab_allocator *a)
+{
+	if (bad_name(a->name) || !a->help || !a->open || !a->alloc || !a->free) {
+		pr_err("%s.%s is not well-formed\n", family, a->name);
+		return -EINVAL;
+	}
+	/* Its parameters stand beside those of pool.create: name, allocator. */
+	return check_params(family, a->name, a->params, LAB_PARAMS_MAX - 2);
+}
+
+static int check_family(const struct lab_family *family)
+{
+	const struct lab_experiment *e;
+	int err = 0;
+
+	if (bad_name(family->name) || !family->help) {
+		pr_err("family %s is not well-formed\n", family->name);
+		return -EINVAL;
+	}
+	for (e = family->experiments; !err && e->name; e++) {
+		if (bad_name(e->name) || !e->help || !e->run ||
+		    registry_experiment(family, e->name) != e) {
+			pr_err("%s.%s is not well-formed\n", family->name,
+			       e->name);
+			return -EINVAL;
+		}
+		err = check_params(family->name, e->name, e->params,
+				   LAB_PARAMS_MAX);
+	}
+	if (!err && family->allocator)
+		err = check_allocator(family->name, family->allocator);
+	return err;
+}
+
+/**
+ * registry_check() - see that every table keeps to the contract
+ *
+ * A mistake in a table is caught when the module loads, not when a user meets
+ * it.
+ *
+ * Context: Module load.
+ * Return: 0, or -EINVAL with the mistake in the log.
+ */
+int registry_check(void)
+{
+	int i, err = 0;
+
+	for (i = 0; !err && lab_families[i]; i++) {
+		if (i == LAB_FAMILIES_MAX) {
+			pr_err("more than %d families\n", LAB_FAMILIES_MAX);
+			return -EINVAL;
+		}
+		err = check_family(lab_families[i]);
+	}
+	return err;
+}
+
+/**
+ * registry_family() - find a family
+ * @name:	its name; need not end in NUL
+ * @len:	length of @name in bytes
+ *
+ * Context: Any.
+ * Return: the family, or NULL.
+ */
+const struct lab_family *registry_family(const char *name, size_t len)
+{
+	const struct lab_family *const *family;
+
+	for (family = lab_families; *family; family++)
+		if (strlen((*family)->name) == len &&
+		    !memcmp((*family)->name, name, len))
+			return *family;
+	return NULL;
+}
+
+/**
+ * registry_experiment() - find an experiment
+ * @family:	whose
+ * @name:	its name
+ *
+ * Context: Any.
+ * Return: the experiment, or NULL.
+ */
+const struct lab_experiment *
+registry_experiment(const struct lab_family *family, const char *name)
+{
+	const struct lab_experiment *e;
+
+	for (e = family->experiments; e->name; e++)
+		if (!strcmp(e->name, name))
+			return e;
+	return NULL;
+}
+
+/**
+ * registry_allocator() - find an allocator
+ * @name:	its name
+ *
+ * Context: Any.
+ * Return: the allocator, or NULL.
+ */
+const struct lab_allocator *registry_allocator(const char *name)
+{
+	const struct lab_family *const *family;
+
+	for (family = lab_families; *family; family++)
+		if ((*family)->allocator &&
+		    !strcmp((*family)->allocator->name, name))
+			return (*family)->allocator;
+	return NULL;
+}

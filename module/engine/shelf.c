@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/gfp.h>
+#include <linux/kmemleak.h>
+#include <linux/mm.h>
+#include <linux/random.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "core/context.h"
+#include "engine/shelf.h"
+
+#define PER_CHUNK	(PAGE_SIZE / sizeof(void *))
+#define FIRST_SLOTS	8
+
+static void **slot(const struct lab_shelf *shelf, size_t position)
+{
+	return &shelf->chunk[position / PER_CHUNK][position % PER_CHUNK];
+}
+
+static void drop_chunk(struct lab_shelf *shelf, size_t i)
+{
+	if (!shelf->chunk[i])
+		return;
+	kmemleak_free(shelf->chunk[i]);
+	free_page((unsigned long)shelf->chunk[i]);
+	shelf->chunk[i] = NULL;
+	shelf->pages--;
+}
+
+/**
+ * shelf_count() - objects on a shelf
+ * @shelf:	the shelf
+ *
+ * Context: Any; the caller serialises.
+ * Return: how many.
+ */
+size_t shelf_count(const struct lab_shelf *shelf)
+{
+	return shelf->tail - shelf->head;
+}
+
+/**
+ * shelf_bytes() - what the bookkeeping takes
+ * @shelf:	the shelf
+ *
+ * Context: Any; the caller serialises.
+ * Return: bytes.
+ */
+u64 shelf_bytes(const struct lab_shelf *shelf)
+{
+	return (u64)shelf->pages * PAGE_SIZE +
+	       shelf->nr_slots * sizeof(*shelf->chunk);
+}
+
+/*
+ * Makes room at the end of the table: by moving back what is left, or by
+ * growing.
+ */
+static int make_slot(struct lab_shelf *shelf)
+{
+	size_t first = shelf->head / PER_CHUNK;
+	size_t used = shelf->nr_slots - first;
+	size_t room = shelf->nr_slots;
+	void ***table = shelf->chunk;
+
+	if (used >= room / 2) {
+		room = room ? 2 * room : FIRST_SLOTS;
+		table = kvcalloc(room, sizeof(*table),
+				 GFP_LAB);
+		if (!table)
+			return -ENOMEM;
+	}
+	if (used)
+		memmove(table, shelf->chunk + first, used * sizeof(*table));
+	if (table == shelf->chunk) {
+		memset(table + used, 0, first * sizeof(*table));
+	} else {
+		kvfree(shelf->chunk);
+		shelf->chunk = table;
+		shelf->nr_slots = room;
+	}
+	shelf->head -= first * PER_CHUNK;
+	shelf->tail -= first * PER_CHUNK;
+	return 0;
+}
+
+/**
+ * shelf_reserve() - make sure that one more object fits
+ * @shelf:	the shelf
+ *
+ * Context: Process context, may sleep; the caller serialises.
+ * Return: 0 or -ENOMEM.
+ */
+int shelf_reserve(struct lab_shelf *shelf)
+{
+	size_t i = shelf->tail / PER_CHUNK;
+	int err;
+
+	if (i == shelf->nr_slots) {
+		err = make_slot(shelf);
+		if (err)
+			return err;
+		i = shelf->tail / PER_CHUNK;
+	}
+	if (!shelf->chunk[i]) {
+		shelf->chunk[i] =
+			(void **)__get_free_page(GFP_LAB);
+		if (!shelf->chunk[i])
+			return -ENOMEM;
+		/* Its pointers keep the objects from being taken for leaks. */
+		kmemleak_alloc(shelf->chunk[i], PAGE_SIZE, 0, GFP_LAB);
+		shelf->pages++;
+	}
+	return 0;
+}
+
+/**
+ * shelf_push() - put an object at the newest end
+ * @shelf:	a shelf on which shelf_reserve() succeeded since the last push
+ * @object:	the object
+ *
+ * Context: Any; the caller serialises.
+ */
+void shelf_push(struct lab_shelf *shelf, void *object)
+{
+	*slot(shelf, shelf->tail++) = object;
+}
+
+/**
+ * shelf_at() - look at an object
+ * @shelf:	the shelf
+ * @index:	0 for the oldest; below shelf_count()
+ *
+ * Context: Any; the caller serialises.
+ * Return: the object.
+ */
+void *shelf_at(const struct lab_shelf *shelf, size_t index)
+{
+	return *slot(shelf, shelf->head + index);
+}
+
+/**
+ * shelf_pop_newest() - take the object that came last
+ * @shelf:	a shelf that is not empty
+ *
+ * Context: Any; the caller serialises.
+ * Return: the object.
+ */
+void *shelf_pop_newest(struct lab_shelf *shelf)
+{
+	void *object = *slot(shelf, --shelf->tail);
+	size_t i = shelf->tail / PER_CHUNK;
+
+	/*
+	 * The chunk just emptied is kept, since the next push would want it
+	 * again.
+	 */
+	if (shelf->tail % PER_CHUNK == 0 && i + 1 < shelf->nr_slots)
+		drop_chunk(shelf, i + 1);
+	return object;
+}
+
+/**
+ * shelf_pop_oldest() - take the object that came first
+ * @shelf:	a shelf that is not empty
+ *
+ * Context: Any; the caller serialises.
+ * Return: the object.
+ */
+void *shelf_pop_oldest(struct lab_shelf *shelf)
+{
+	void *object = *slot(shelf, shelf->head++);
+
+	if (shelf->head % PER_CHUNK == 0)
+		drop_chunk(shelf, shelf->head / PER_CHUNK - 1);
+	return object;
+}
+
+/**
+ * shelf_pop_random() - take any object, each as likely as the other
+ * @shelf:	a shelf that is not empty
+ *
+ * The newest object takes the place that becomes free, so the order of the rest
+ * is no longer that of arrival.
+ *
+ * Context: Any; the caller serialises.
+ * Return: the object.
+ */
+void *shelf_pop_random(struct lab_shelf *shelf)
+{
+	size_t count = shelf_count(shelf);
+	size_t index = mul_u64_u64_shr(get_random_u64(), count, 64);
+	void *newest = shelf_pop_newest(shelf);
+	void **place, *object;
+
+	if (index == count - 1)
+		return newest;
+	place = slot(shelf, shelf->head + index);
+	object = *place;
+	*place = newest;
+	return object;
+}
+
+/**
+ * shelf_trim() - give back bookkeeping that no object needs
+ * @shelf:	the shelf
+ *
+ * Context: Process context, may sleep; the caller serialises.
+ */
+void shelf_trim(struct lab_shelf *shelf)
+{
+	size_t i = DIV_ROUND_UP(shelf->tail, PER_CHUNK);
+
+	if (!shelf_count(shelf)) {
+		shelf_free(shelf);
+		return;
+	}
+	for (; i < shelf->nr_slots && shelf->chunk[i]; i++)
+		drop_chunk(shelf, i);
+}
+
+/**
+ * shelf_free() - give back the bookkeeping
+ * @shelf:	an empty shelf; ready for use again afterwards
+ *
+ * Context: Process context, may sleep; the caller serialises.
+ */
+void shelf_free(struct lab_shelf *shelf)
+{
+	size_t i;
+
+	for (i = 0; i < shelf->nr_slots; i++)
+		drop_chunk(shelf, i);
+	kvfree(shelf->chunk);
+	memset(shelf, 0, sizeof(*shelf));
+}
