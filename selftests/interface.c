@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a user may write, what comes back, and that bad input changes nothing.
+ */
+#include "kmemlab.h"
+
+#include <sys/stat.h>
+
+LAB_FIXTURE(interface);
+
+#define RUN	"/proc/kmemlab/run"
+
+/* What must be the same after a refused command. */
+struct state {
+	char pools[1 << 14];
+	long long held;
+};
+
+static void read_state(struct state *state)
+{
+	memset(state, 0, sizeof(*state));
+	read_file("/proc/kmemlab/pools", state->pools, sizeof(state->pools));
+	state->held = read_number(LAB "held_bytes");
+}
+
+#define POOL	"pool.create name=bad allocator=slab size=64 "
+
+static const struct {
+	const char *command;
+	int err;
+} refused[] = {
+	/* words that are not there */
+	{ "", EINVAL },
+	{ "\n", EINVAL },
+	{ " \t ", EINVAL },
+	{ "buddy", EINVAL },
+	{ "buddy.", EINVAL },
+	{ ".split", EINVAL },
+	{ "nothing.split", EINVAL },
+	{ "buddy.nothing", EINVAL },
+	{ "buddy.split.merge", EINVAL },
+	{ "buddy.split size=5", EINVAL },
+	{ "buddy.split 5", EINVAL },
+	{ "buddy.split =5", EINVAL },
+	{ "BUDDY.SPLIT", EINVAL },
+	/* keys */
+	{ "buddy.split order=5 order=5", EINVAL },
+	{ "buddy.split order", EINVAL },
+	{ "buddy.split order==5", EINVAL },
+	{ "pool.create", EINVAL },
+	{ "pool.create name=bad", EINVAL },
+	{ "pool.create name=bad allocator=slab", EINVAL },
+	{ "pool.create name=bad allocator=nothing size=64", EINVAL },
+	{ "pool.create name=bad allocator=slab order=3 size=64", EINVAL },
+	{ "pool.alloc name=nothing count=1", EINVAL },
+	{ "pool.alloc count=1", EINVAL },
+	/* numbers */
+	{ "buddy.split order=", EINVAL },
+	{ "buddy.split order=x", EINVAL },
+	{ "buddy.split order=5x", EINVAL },
+	{ "buddy.split order=0x", EINVAL },
+	{ "buddy.split order=5.0", EINVAL },
+	{ "buddy.split order=+5", EINVAL },
+	{ "buddy.split order=--5", EINVAL },
+	{ "buddy.split order=K", EINVAL },
+	{ "buddy.split order=5KK", EINVAL },
+	{ "buddy.split order=-5", ERANGE },
+	{ "buddy.split order=0", ERANGE },
+	{ "buddy.split order=9", ERANGE },
+	{ "buddy.split order=4294967300", ERANGE },
+	{ "buddy.split order=18446744073709551620", ERANGE },
+	{ "buddy.split order=0x10000000000000004", ERANGE },
+	{ "buddy.split order=99999999999999999999999999999999999999999", ERANGE },
+	{ "buddy.split order=18014398509481984K", ERANGE },
+	{ "kmalloc.contiguous size=0", ERANGE },
+	{ "vmalloc.scatter size=1G", ERANGE },
+	{ "pool.create name=bad allocator=slab size=0", ERANGE },
+	{ "pool.create name=bad allocator=slab size=-1", ERANGE },
+	{ "pool.create name=bad allocator=slab size=1G", ERANGE },
+	{ "pool.create name=bad allocator=kmalloc size=0", ERANGE },
+	{ "pool.create name=bad allocator=vmalloc size=0", ERANGE },
+	{ "pool.create name=bad allocator=pages order=11", ERANGE },
+	{ POOL "align=3", ERANGE },
+	{ POOL "align=8192", ERANGE },
+	{ POOL "ctor=maybe", EINVAL },
+	{ POOL "ctor=yes merge=yes", EINVAL },
+	{ "pool.create name=bad allocator=slab size=4 ctor=yes", ERANGE },
+	/* names */
+	{ "pool.create name= allocator=slab size=64", EINVAL },
+	{ "pool.create name=a/b allocator=slab size=64", EINVAL },
+	{ "pool.create name=../../x allocator=slab size=64", EINVAL },
+	{ "pool.create name=. allocator=slab size=64", EINVAL },
+	{ "pool.create name=%s%n allocator=slab size=64", EINVAL },
+	{ "pool.create name=create allocator=slab size=64", EINVAL },
+	{ "pool.create name=result allocator=slab size=64", EINVAL },
+	{ "pool.create allocator=slab size=64 name=abcdefghijklmnopqrstuvwxyz012345", EINVAL },
+	/* bytes */
+	{ "buddy.split order=5\nbuddy.split order=5", EINVAL },
+	{ "buddy.split\rorder=5", EINVAL },
+	{ "buddy.split order=\x80\xff", EINVAL },
+	{ "\177ELF\001\002", EINVAL },
+	{ "buddy.split a=1 b=2 c=3 d=4 e=5 f=6 g=7 h=8 i=9 j=1 k=2 l=3 m=4 n=5", EINVAL },
+};
+
+TEST_F(interface, bad_input)
+{
+	static struct state before, after;
+	int i;
+
+	read_state(&before);
+	for (i = 0; i < ARRAY_SIZE(refused); i++) {
+		struct record *record = run_in(RUN, refused[i].command);
+
+		EXPECT_EQ(refused[i].err, record->err)
+		TH_LOG("%s", refused[i].command);
+		EXPECT_EQ(refused[i].err, number_of(record, "errno"));
+		EXPECT_TRUE(text_is(record, "status", "failed"));
+		EXPECT_NE(NULL, text_of(record, "reason"))
+		TH_LOG("%s", refused[i].command);
+	}
+	read_state(&after);
+	EXPECT_EQ(0, strcmp(before.pools, after.pools));
+	EXPECT_EQ(before.held, after.held);
+}
+
+/* Names of up to 1,000 characters. */
+TEST_F(interface, long_names)
+{
+	char command[4100], name[1001];
+	size_t len;
+
+	for (len = 32; len <= 1000; len += 44) {
+		memset(name, 'a', len);
+		name[len] = '\0';
+		snprintf(command, sizeof(command), POOL "name=%s", name);
+		EXPECT_EQ(EINVAL, write_file(RUN, command));
+		snprintf(command, sizeof(command),
+			 "pool.create allocator=slab size=64 name=%s", name);
+		EXPECT_EQ(EINVAL, write_file(RUN, command));
+		snprintf(command, sizeof(command), "%s.%s %s=%s", name, name,
+			 name, name);
+		EXPECT_EQ(EINVAL, write_file(RUN, command));
+	}
+}
+
+/* Bytes that no string can hold, and more of them than any command has. */
+TEST_F(interface, bad_bytes)
+{
+	static const size_t sizes[] = { 1, 1023, 1024, 4096, 65536, 1 << 20 };
+	static char bytes[1 << 20];
+	/* Nothing is mapped at the bottom of the address space. */
+	const void *volatile nowhere = (void *)8;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		memset(bytes, 0, sizeof(bytes));
+		EXPECT_EQ(EINVAL, write_bytes(RUN, bytes, sizes[i]));
+		memset(bytes, 0xff, sizeof(bytes));
+		EXPECT_EQ(EINVAL, write_bytes(RUN, bytes, sizes[i]));
+		memset(bytes, 'a', sizeof(bytes));
+		EXPECT_EQ(EINVAL, write_bytes(RUN, bytes, sizes[i]));
+		memset(bytes, ' ', sizeof(bytes));
+		EXPECT_EQ(EINVAL, write_bytes(RUN, bytes, sizes[i]));
+	}
+	EXPECT_EQ(EINVAL, write_bytes(RUN, "buddy.split\0order=5", 19));
+	EXPECT_EQ(EFAULT, write_bytes(RUN, nowhere, 100));
+}
+
+/* Each write is a command of its own: a piece of one is refused. */
+TEST_F(interface, pieces)
+{
+	static const char command[] =
+		"pool.create name=piece allocator=slab size=64";
+	static struct state before, after;
+	int fd = open(RUN, O_WRONLY), i;
+
+	ASSERT_LE(0, fd);
+	read_state(&before);
+	for (i = 0; command[i]; i++) {
+		EXPECT_EQ(-1, write(fd, command + i, 1));
+		EXPECT_EQ(EINVAL, errno);
+	}
+	read_state(&after);
+	EXPECT_EQ(0, strcmp(before.pools, after.pools));
+	close(fd);
+}
+
+/* A program reads back the record of its own command, whatever others run. */
+TEST_F(interface, own_record)
+{
+	char text[4096], first[4096];
+	int fd = open(LAB "buddy/run", O_RDWR);
+	ssize_t len;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(13, write(fd, "split order=6", 13));
+	ASSERT_OK("buddy.split order=7");
+	len = read(fd, first, sizeof(first) - 1);
+	ASSERT_LT(0, len);
+	first[len] = '\0';
+	EXPECT_NE(NULL, strstr(first, "\norder 6\n"));
+	/* From the start again, and in small reads, it is the same text. */
+	EXPECT_EQ(0, lseek(fd, 0, SEEK_SET));
+	for (len = 0; read(fd, text + len, 1) == 1; len++)
+		;
+	text[len] = '\0';
+	EXPECT_EQ(0, strcmp(first, text));
+	/*
+	 * Also where it was refused, and the last record was read to its end.
+	 */
+	EXPECT_EQ(-1, write(fd, "split order=99", 14));
+	EXPECT_EQ(ERANGE, errno);
+	len = read(fd, text, sizeof(text) - 1);
+	ASSERT_LT(0, len);
+	text[len] = '\0';
+	EXPECT_EQ(0, strncmp(text, "run_id ", 7));
+	EXPECT_NE(NULL, strstr(text, "\nerrno 34\n"));
+	/* The file that all share has the newest. */
+	ASSERT_OK("buddy.split order=7");
+	read_file(LAB "buddy/result", text, sizeof(text));
+	EXPECT_NE(NULL, strstr(text, "\norder 7\n"));
+	close(fd);
+}
+
+/* Every record begins alike, and is the same through either door. */
+TEST_F(interface, record_head)
+{
+	static const char *const keys[] = {"run_id ", "experiment ", "status ",
+					   "errno ", "duration_ns "};
+	static struct record by_proc;
+	const char *line;
+	long long id;
+	int i;
+
+	by_proc = *run_in(RUN, "buddy.split order=6");
+	ASSERT_EQ(0, by_proc.err);
+	line = by_proc.text;
+	for (i = 0; i < ARRAY_SIZE(keys); i++) {
+		EXPECT_EQ(0, strncmp(line, keys[i], strlen(keys[i])));
+		line = strchr(line, '\n') + 1;
+	}
+	EXPECT_TRUE(text_is(&by_proc, "experiment", "buddy.split"));
+	EXPECT_TRUE(text_is(&by_proc, "status", "ok"));
+	EXPECT_LT(0, number_of(&by_proc, "duration_ns"));
+	id = number_of(&by_proc, "run_id");
+	EXPECT_EQ(id + 1, number_of(run("buddy.split order=6"), "run_id"));
+}
+
+/*
+ * A command that keeps 100 blocks of 16 pages, and a page for the pointers to
+ * them.
+ */
+TEST_F(interface, ledger)
+{
+	struct record *record;
+	long long unexplained;
+	int tries;
+
+	ASSERT_OK("pool.create name=ledger allocator=pages order=4");
+	for (tries = 0; tries < QUIET_TRIES; tries++) {
+		record = run("pool.alloc name=ledger count=100");
+		EXPECT_EQ(1601, number_of(record, "ledger.kept_pages"));
+		unexplained = number_of(record, "ledger.unexplained_pages");
+		EXPECT_EQ(-1601,
+			  number_of(run("pool.free name=ledger count=100"),
+				    "ledger.kept_pages"));
+		if (!unexplained)
+			break;
+	}
+	EXPECT_LT(tries, QUIET_TRIES) TH_LOG("unexplained pages each time");
+	EXPECT_OK("pool.destroy name=ledger");
+}
+
+TEST_F(interface, cancel)
+{
+	long long held = read_number(LAB "held_bytes");
+	static struct record record;
+	double took;
+	pid_t pid;
+
+	pid = hold("vmalloc", "info size=1048576 hold_ms=60000", &record);
+	EXPECT_TRUE(text_is(&record, "status", "running"));
+	EXPECT_LE(held + (1 << 20), read_number(LAB "held_bytes"));
+	took = kill_command(pid);
+	EXPECT_LE(0, took);
+	EXPECT_LT(took, 1);
+	EXPECT_EQ(held, read_number(LAB "held_bytes"));
+}
+
+/* A refusal is in the log once, where debugging is on; else not at all. */
+TEST_F(interface, reason_in_log)
+{
+	static const char control[] = "/sys/kernel/debug/dynamic_debug/control";
+	char text[64];
+
+	if (write_file(control, "module kmemlab -p"))
+		SKIP(return, "interface.reason_in_log: CONFIG_DYNAMIC_DEBUG");
+	snprintf(text, sizeof(text), "unknown parameter 'pid%d'", getpid());
+	EXPECT_EQ(EINVAL, run("buddy.split pid%d=1", getpid())->err);
+	EXPECT_EQ(0, nr_logged(text));
+	EXPECT_EQ(0, write_file(control, "module kmemlab +p"));
+	EXPECT_EQ(EINVAL, run("buddy.split pid%d=1", getpid())->err);
+	EXPECT_EQ(1, nr_logged(text));
+	EXPECT_EQ(0, write_file(control, "module kmemlab -p"));
+}
+
+/* The conditions, as the kernel itself states them. */
+TEST_F(interface, fingerprint)
+{
+	static struct record record;
+	char release[64];
+
+	ASSERT_LT(0, read_file(LAB "fingerprint", record.text,
+			       sizeof(record.text)));
+	read_file("/proc/sys/kernel/osrelease", release, sizeof(release));
+	release[strcspn(release, "\n")] = '\0';
+	EXPECT_TRUE(text_is(&record, "kernel", release));
+	EXPECT_EQ(sysconf(_SC_NPROCESSORS_ONLN), number_of(&record, "nr_cpus"));
+	EXPECT_EQ(sysconf(_SC_PAGESIZE), number_of(&record, "page_bytes"));
+	EXPECT_EQ(NR_ORDERS - 1, number_of(&record, "max_order"));
+	EXPECT_EQ(1, read_number(LAB "abi_version"));
+}
+
+/* Who may open what. */
+TEST_F(interface, modes)
+{
+	static const struct {
+		const char *path;
+		mode_t mode;
+	} files[] = {
+		{ LAB "abi_version", 0400 }, { LAB "fingerprint", 0400 },
+		{ LAB "budget_bytes", 0400 }, { LAB "held_bytes", 0400 },
+		{ LAB "floor_bytes", 0400 }, { LAB "pools/stats", 0400 },
+		{ LAB "experiments", 0400 }, { LAB "buddy/run", 0600 },
+		{ LAB "slab/result", 0400 }, { LAB "ioremap/stats", 0400 },
+		{ LAB "pools/create", 0600 }, { LAB "pools/destroy", 0200 },
+		{ LAB "pools/mode/alloc", 0200 },
+		{ LAB "pools/mode/free", 0200 },
+		{ LAB "pools/mode/shrink", 0200 },
+		{ LAB "pools/mode/stats", 0400 },
+		{ LAB "pools/mode/layout", 0400 },
+		{ "/proc/kmemlab/summary", 0444 },
+		{ "/proc/kmemlab/pools", 0444 }, { "/proc/kmemlab/run", 0600 },
+		{ "/proc/kmemlab/result", 0400 },
+	};
+	struct stat st;
+	int i;
+
+	ASSERT_OK("pool.create name=mode allocator=slab size=64");
+	for (i = 0; i < ARRAY_SIZE(files); i++) {
+		ASSERT_EQ(0, stat(files[i].path, &st))
+		TH_LOG("%s", files[i].path);
+		EXPECT_EQ(files[i].mode, st.st_mode & 07777)
+		TH_LOG("%s", files[i].path);
+		EXPECT_EQ(0, st.st_uid);
+	}
+	EXPECT_OK("pool.destroy name=mode");
+}
+
+/* Every experiment of the listing runs with its defaults. */
+TEST_F(interface, listing)
+{
+	char line[256], name[64];
+	FILE *file = fopen(LAB "experiments", "r");
+	int n = 0, err;
+
+	ASSERT_NE(NULL, file);
+	while (fgets(line, sizeof(line), file)) {
+		if (line[0] == '#' || sscanf(line, "%63s", name) != 1 ||
+		    !strncmp(name, "pool.", 5))
+			continue;
+		/* Some need a device, or locks that do not sleep. */
+		err = run("%s", name)->err;
+		EXPECT_TRUE(!err || err == EOPNOTSUPP) TH_LOG("%s", name);
+		n++;
+	}
+	fclose(file);
+	EXPECT_LE(15, n);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,542 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the tests share: commands and their records on one side, and on the
+ * other the kernel's own files, which the records are held against.
+ */
+#ifndef KMEMLAB_H
+#define KMEMLAB_H
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/klog.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+
+#define LAB		"/sys/kernel/debug/kmemlab/"
+#define PAGE_BYTES	4096UL
+#define NR_ORDERS	11
+#define MISSING		LLONG_MIN
+
+/*
+ * How often a reading is repeated that something else on the machine disturbed.
+ */
+#define QUIET_TRIES	50
+
+#define KLOG_READ_ALL	3	/* syslog(2) */
+
+/*
+ * Without the module no test of a file can run: skip all of it, before it
+ * starts.
+ */
+__attribute__((constructor)) static void need_lab(void)
+{
+	if (geteuid())
+		ksft_exit_skip("must be root\n");
+	if (access(LAB "experiments", R_OK))
+		ksft_exit_skip("kmemlab is not loaded, or debugfs not mounted\n");
+}
+
+/* A fixture without data, for the name that it gives to the tests. */
+#define LAB_FIXTURE(family)		\
+	FIXTURE(family) {};		\
+	FIXTURE_SETUP(family) {}	\
+	FIXTURE_TEARDOWN(family) {}
+
+/* Files */
+
+/* Reads a whole file into @buf, as a string.  Returns its length or -errno. */
+static inline ssize_t read_file(const char *path, char *buf, size_t size)
+{
+	int fd = open(path, O_RDONLY);
+	ssize_t n, len = 0;
+
+	if (fd < 0)
+		return -errno;
+	while ((n = read(fd, buf + len, size - 1 - len)) > 0)
+		len += n;
+	if (n < 0)
+		len = -errno;
+	close(fd);
+	buf[len > 0 ? len : 0] = '\0';
+	return len;
+}
+
+/* The number that a file of one value holds, or MISSING. */
+static inline long long read_number(const char *path)
+{
+	char buf[64];
+
+	return read_file(path, buf, sizeof(buf)) > 0 ? strtoll(buf, NULL, 0)
+						     : MISSING;
+}
+
+/* One write.  Returns 0 or the errno. */
+static inline int write_bytes(const char *path, const void *text, size_t len)
+{
+	int fd = open(path, O_WRONLY);
+	int err = 0;
+
+	if (fd < 0)
+		return errno;
+	if (write(fd, text, len) != (ssize_t)len)
+		err = errno;
+	close(fd);
+	return err;
+}
+
+static inline int write_file(const char *path, const char *text)
+{
+	return write_bytes(path, text, strlen(text));
+}
+
+/* Commands and records */
+
+struct record {
+	int err;		/* the errno of the write, or 0 */
+	char text[1 << 16];
+};
+
+/*
+ * Runs a command and reads back its own record, whatever others run meanwhile.
+ */
+static inline struct record *run_in(const char *file, const char *command)
+{
+	static struct record record;
+	ssize_t n, len = 0;
+	int fd = open(file, O_RDWR);
+
+	record.err = 0;
+	if (fd < 0) {
+		record.err = errno;
+		record.text[0] = '\0';
+		return &record;
+	}
+	if (write(fd, command, strlen(command)) < 0)
+		record.err = errno;
+	while ((n = read(fd, record.text + len,
+			 sizeof(record.text) - 1 - len)) > 0)
+		len += n;
+	record.text[len] = '\0';
+	close(fd);
+	return &record;
+}
+
+/* "buddy.split order=5", by way of the family's own file. */
+__attribute__((format(printf, 1, 2)))
+static inline struct record *run(const char *fmt, ...)
+{
+	char command[512], file[128], *dot;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(command, sizeof(command), fmt, ap);
+	va_end(ap);
+	/* Pools have files for their verbs; /proc takes every command. */
+	if (!strncmp(command, "pool.", 5))
+		return run_in("/proc/kmemlab/run", command);
+	dot = strchr(command, '.');
+	snprintf(file, sizeof(file), LAB "%.*s/run", (int)(dot - command),
+		 command);
+	return run_in(file, dot + 1);
+}
+
+/* A command that must succeed. */
+#define EXPECT_OK(...)	EXPECT_EQ(0, run(__VA_ARGS__)->err)
+#define ASSERT_OK(...)	ASSERT_EQ(0, run(__VA_ARGS__)->err)
+
+/* The text after "key " at the start of a line, or NULL. */
+static inline const char *text_of(const struct record *record, const char *key)
+{
+	size_t len = strlen(key);
+	const char *line = record->text;
+
+	for (;;) {
+		if (!strncmp(line, key, len) && line[len] == ' ')
+			return line + len + 1;
+		line = strchr(line, '\n');
+		if (!line)
+			return NULL;
+		line++;
+	}
+}
+
+static inline bool text_is(const struct record *record, const char *key,
+			   const char *text)
+{
+	const char *value = text_of(record, key);
+	size_t len = strlen(text);
+
+	return value && !strncmp(value, text, len) && value[len] == '\n';
+}
+
+static inline long long number_of(const struct record *record, const char *key)
+{
+	const char *value = text_of(record, key);
+
+	return value ? strtoll(value, NULL, 0) : MISSING;
+}
+
+/* The number after "key=" in the row that begins with "row ", or MISSING. */
+static inline long long cell_of(const struct record *record, const char *row,
+				const char *key)
+{
+	const char *p = text_of(record, row);
+	size_t len = strlen(key);
+
+	while (p && *p != '\n') {
+		if (!strncmp(p, key, len) && p[len] == '=')
+			return strtoll(p + len + 1, NULL, 0);
+		p += strcspn(p, "\n ");
+		p += *p == ' ';
+	}
+	return MISSING;
+}
+
+/* A row of one number per order. */
+static inline bool orders_of(const struct record *record, const char *row,
+			     long long *count)
+{
+	char key[8];
+	int order;
+
+	for (order = 0; order < NR_ORDERS; order++) {
+		snprintf(key, sizeof(key), "%d", order);
+		count[order] = cell_of(record, row, key);
+		if (count[order] == MISSING)
+			return false;
+	}
+	return true;
+}
+
+/* Pools */
+
+/* Where an object lies, from the pool's layout. */
+struct place {
+	unsigned long pfn, offset, pages, runs;
+	char address[32];
+};
+
+/*
+ * Fills in up to @max places, oldest first; returns how many there are, or -1.
+ */
+static inline int read_layout(const char *pool, struct place *place, size_t max)
+{
+	char path[128], line[256];
+	FILE *file;
+	int n = 0;
+
+	memset(place, 0, max * sizeof(*place));
+	snprintf(path, sizeof(path), LAB "pools/%s/layout", pool);
+	file = fopen(path, "r");
+	if (!file)
+		return -1;
+	while (fgets(line, sizeof(line), file)) {
+		struct place p;
+
+		if (sscanf(line, "%*u %lu %lu %lu %lu %31s", &p.pfn, &p.offset,
+			   &p.pages, &p.runs, p.address) != 5)
+			continue;
+		if (n < (int)max)
+			place[n] = p;
+		n++;
+	}
+	fclose(file);
+	return n;
+}
+
+static inline int count_layout(const char *pool)
+{
+	struct place first;
+
+	return read_layout(pool, &first, 1);
+}
+
+static inline long long pool_number(const char *pool, const char *key)
+{
+	static struct record record;
+	char path[128];
+
+	snprintf(path, sizeof(path), LAB "pools/%s/stats", pool);
+	if (read_file(path, record.text, sizeof(record.text)) < 0)
+		return MISSING;
+	return number_of(&record, key);
+}
+
+/* An attribute of the cache of a pool, as SLUB shows it in sysfs. */
+static inline long long cache_number(const char *pool, const char *attribute)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/kernel/slab/kmemlab_%s/%s", pool,
+		 attribute);
+	return read_number(path);
+}
+
+/* The kernel's own view */
+
+struct zone_counts {
+	int node;
+	char zone[16];
+	long long nr_free[NR_ORDERS];
+};
+
+#define ZONES_MAX	16
+
+/* /proc/buddyinfo; returns the number of zones. */
+static inline int read_buddyinfo(struct zone_counts *zones)
+{
+	char line[512];
+	FILE *file = fopen("/proc/buddyinfo", "r");
+	int n = 0;
+
+	memset(zones, 0, ZONES_MAX * sizeof(*zones));
+	while (file && n < ZONES_MAX && fgets(line, sizeof(line), file)) {
+		struct zone_counts *z = &zones[n];
+		int at, order, used;
+
+		if (sscanf(line, "Node %d, zone %15s%n", &z->node, z->zone,
+			   &at) != 2)
+			continue;
+		for (order = 0; order < NR_ORDERS; order++, at += used)
+			if (sscanf(line + at, "%lld%n", &z->nr_free[order],
+				   &used) != 1)
+				break;
+		n++;
+	}
+	if (file)
+		fclose(file);
+	return n;
+}
+
+static inline const struct zone_counts *
+find_zone(const struct zone_counts *zones, int n, int node, const char *zone)
+{
+	int i;
+
+	for (i = 0; i < n; i++)
+		if (zones[i].node == node && !strcmp(zones[i].zone, zone))
+			return &zones[i];
+	return NULL;
+}
+
+/*
+ * Free pages of all zones, those on per-CPU lists included, from
+ * /proc/zoneinfo.
+ */
+static inline long long read_free_pages(void)
+{
+	char line[256];
+	long long n, sum = 0;
+	FILE *file;
+
+	/* Folds each CPU's share of the counters in (mm/vmstat.c). */
+	read_number("/proc/sys/vm/stat_refresh");
+	file = fopen("/proc/zoneinfo", "r");
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, " pages free %lld", &n) == 1 ||
+		    sscanf(line, " count: %lld", &n) == 1)
+			sum += n;
+	if (file)
+		fclose(file);
+	return sum;
+}
+
+/* Bits of /proc/kpageflags (include/uapi/linux/kernel-page-flags.h). */
+#define FLAG_SLAB		(1ULL << 7)
+#define FLAG_BUDDY		(1ULL << 10)
+#define FLAG_COMPOUND_HEAD	(1ULL << 15)
+#define FLAG_COMPOUND_TAIL	(1ULL << 16)
+
+static inline uint64_t page_flags(unsigned long pfn)
+{
+	int fd = open("/proc/kpageflags", O_RDONLY);
+	uint64_t flags = ~0ULL;
+
+	if (fd >= 0) {
+		if (pread(fd, &flags, sizeof(flags), pfn * sizeof(flags)) !=
+		    sizeof(flags))
+			flags = ~0ULL;
+		close(fd);
+	}
+	return flags;
+}
+
+/*
+ * Memory by its physical address: /proc/kcore is an ELF file whose segments say
+ * which physical range each of them shows.
+ */
+static inline bool read_physical(uint64_t phys, void *buf, size_t len)
+{
+	int fd = open("/proc/kcore", O_RDONLY);
+	bool found = false;
+	Elf64_Ehdr ehdr;
+	Elf64_Phdr phdr;
+	int i;
+
+	if (fd < 0 || pread(fd, &ehdr, sizeof(ehdr), 0) != sizeof(ehdr)) {
+		close(fd);
+		return false;
+	}
+	for (i = 0; i < ehdr.e_phnum && !found; i++) {
+		if (pread(fd, &phdr, sizeof(phdr), ehdr.e_phoff +
+			  i * sizeof(phdr)) != sizeof(phdr))
+			break;
+		if (phdr.p_type == PT_LOAD && phys >= phdr.p_paddr &&
+		    phys + len <= phdr.p_paddr + phdr.p_memsz)
+			found = pread(fd, buf, len, phdr.p_offset + phys -
+				      phdr.p_paddr) == (ssize_t)len;
+	}
+	close(fd);
+	return found;
+}
+
+/* The first line of a file in which @a and @b both stand, or false. */
+static inline bool find_line(const char *path, const char *a, const char *b,
+			     char *line, size_t size)
+{
+	FILE *file = fopen(path, "r");
+	bool found = false;
+
+	while (file && !found && fgets(line, size, file))
+		found = strstr(line, a) && strstr(line, b);
+	if (file)
+		fclose(file);
+	return found;
+}
+
+/* Lines of the kernel's log in which a text stands. */
+static inline int nr_logged(const char *text)
+{
+	static char log[1 << 20];
+	int len = klogctl(KLOG_READ_ALL, log, sizeof(log) - 1), n = 0;
+	const char *p = log;
+
+	log[len > 0 ? len : 0] = '\0';
+	while ((p = strstr(p, text))) {
+		p++;
+		n++;
+	}
+	return n;
+}
+
+/* Commands that run while something else is looked at */
+
+/*
+ * Starts a command in another process, which ends with the errno of its write.
+ */
+static inline pid_t run_aside(const char *file, const char *command)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(write_file(file, command));
+	return pid;
+}
+
+static inline int exit_code_of(pid_t pid)
+{
+	int status;
+
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return -1;
+	return WEXITSTATUS(status);
+}
+
+static inline double seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+/*
+ * Seconds that a command takes to end after SIGKILL, or -1 where it ended
+ * before.
+ */
+static inline double kill_command(pid_t pid)
+{
+	double start = seconds();
+	int status;
+
+	kill(pid, SIGKILL);
+	if (waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status))
+		return -1;
+	return seconds() - start;
+}
+
+/*
+ * Starts an experiment that holds what it shows, and waits for its record; the
+ * caller looks at what is held and then waits for the process, which ends with
+ * the errno of the write.
+ */
+static inline pid_t hold(const char *family, const char *command,
+			 struct record *record)
+{
+	char file[128], result[128];
+	double end = seconds() + 10;
+	pid_t pid;
+
+	snprintf(file, sizeof(file), LAB "%s/run", family);
+	snprintf(result, sizeof(result), LAB "%s/result", family);
+	pid = run_aside(file, command);
+	do {
+		usleep(1000);
+		read_file(result, record->text, sizeof(record->text));
+	} while (!text_is(record, "status", "running") && seconds() < end);
+	return pid;
+}
+
+/*
+ * How many of the frames that a record lists hold the mark that it wrote through
+ * their virtual addresses, as seen by their physical ones.
+ */
+static inline int nr_marked(const struct record *record)
+{
+	long long mark = number_of(record, "mark");
+	int i, n = 0;
+
+	for (i = 0;; i++) {
+		uint64_t found = 0;
+		long long pfn;
+		char key[16];
+
+		snprintf(key, sizeof(key), "%d", i);
+		pfn = cell_of(record, "frames", key);
+		if (pfn == MISSING)
+			return n;
+		if (read_physical(pfn * PAGE_BYTES, &found, sizeof(found)))
+			n += found == (uint64_t)mark + i;
+	}
+}
+
+/* Stretches of consecutive frames among those that a record lists. */
+static inline int nr_runs(const struct record *record)
+{
+	long long pfn, before = MISSING;
+	int i, n = 0;
+	char key[16];
+
+	for (i = 0;; i++) {
+		snprintf(key, sizeof(key), "%d", i);
+		pfn = cell_of(record, "frames", key);
+		if (pfn == MISSING)
+			return n;
+		n += pfn != before + 1;
+		before = pfn;
+	}
+}
+
+#endif

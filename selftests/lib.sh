@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh disable=SC2034 # the variables are for the tests
+#
+# What the shell tests share: TAP, and the module as a file.
+
+LAB=/sys/kernel/debug/kmemlab
+SKIP=4
+
+# The module: KMEMLAB_KO, or where the guest has it, or installed.
+find_module()
+{
+	for ko in "${KMEMLAB_KO:-}" /kmemlab/kmemlab.ko \
+		  "$(modinfo -n kmemlab 2>/dev/null)"; do
+		[ -f "$ko" ] && return
+	done
+	return 1
+}
+
+skip_all()
+{
+	echo "1..0 # SKIP $*"
+	exit $SKIP
+}
+
+plan()
+{
+	nr=0
+	failed=0
+	echo "TAP version 13"
+	echo "1..$1"
+}
+
+# result NAME COMMAND...: one line of TAP for a command that ends well or not
+result()
+{
+	name=$1
+	shift
+	nr=$((nr + 1))
+	if "$@"; then
+		echo "ok $nr $name"
+	else
+		echo "not ok $nr $name"
+		failed=1
+	fi
+}
+
+finish()
+{
+	exit "$failed"
+}
+
+is_loaded()
+{
+	[ -d /sys/module/kmemlab ]
+}

@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "kmemlab.h"
+
+#include <dirent.h>
+
+#define NR_OBJECTS	1000
+
+LAB_FIXTURE(pool);
+
+static int nr_pools(void)
+{
+	static struct record record;
+
+	read_file("/proc/kmemlab/summary", record.text, sizeof(record.text));
+	return number_of(&record, "nr_pools");
+}
+
+static long long held_bytes(void)
+{
+	return read_number(LAB "held_bytes");
+}
+
+/* One pool of each allocator side by side, through its whole life. */
+TEST_F(pool, every_allocator)
+{
+	static const char *const make[] = {
+		"slab size=256 align=64",    "slab size=100 ctor=yes",
+		"slab size=192 hwcache=yes", "slab size=64 merge=yes",
+		"kmalloc size=1000",	     "pages order=1",
+		"vmalloc size=10000",
+	};
+	long long pools = nr_pools(), held = held_bytes();
+	char name[16];
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(make); i++) {
+		snprintf(name, sizeof(name), "each%d", i);
+		ASSERT_EQ(0,
+			  run("pool.create name=%s allocator=%s", name, make[i])
+				  ->err);
+		EXPECT_EQ(0,
+			  run("pool.alloc name=%s count=%d", name, NR_OBJECTS)
+				  ->err);
+		EXPECT_EQ(NR_OBJECTS, pool_number(name, "nr_objects"));
+		EXPECT_EQ(NR_OBJECTS, count_layout(name));
+	}
+	EXPECT_EQ(pools + i, nr_pools());
+	EXPECT_LT(held, held_bytes());
+	for (i = 0; i < ARRAY_SIZE(make); i++) {
+		snprintf(name, sizeof(name), "each%d", i);
+		EXPECT_OK("pool.free name=%s count=300 order=lifo", name);
+		EXPECT_OK("pool.free name=%s count=300 order=fifo", name);
+		EXPECT_OK("pool.free name=%s count=300 order=random", name);
+		EXPECT_EQ(NR_OBJECTS - 900, pool_number(name, "nr_objects"));
+		EXPECT_EQ(900, pool_number(name, "nr_frees"));
+		/* Only slab keeps anything back that it could be asked for. */
+		EXPECT_EQ(strncmp(make[i], "slab", 4) ? EOPNOTSUPP : 0,
+			  run("pool.shrink name=%s", name)->err);
+		EXPECT_OK("pool.destroy name=%s", name);
+	}
+	EXPECT_EQ(pools, nr_pools());
+	EXPECT_EQ(held, held_bytes());
+}
+
+static bool same_place(const struct place *a, const struct place *b)
+{
+	return a->pfn == b->pfn && a->offset == b->offset;
+}
+
+/* What is left after each way of freeing, by the addresses of the objects. */
+TEST_F(pool, free_order)
+{
+	static struct place all[NR_OBJECTS], left[NR_OBJECTS];
+	int i, j, moved = 0;
+
+	ASSERT_OK("pool.create name=order allocator=slab size=128");
+	ASSERT_OK("pool.alloc name=order count=%d", NR_OBJECTS);
+	ASSERT_EQ(NR_OBJECTS, read_layout("order", all, NR_OBJECTS));
+
+	EXPECT_OK("pool.free name=order count=100 order=fifo");
+	EXPECT_OK("pool.free name=order count=200 order=lifo");
+	ASSERT_EQ(NR_OBJECTS - 300, read_layout("order", left, NR_OBJECTS));
+	for (i = 0; i < NR_OBJECTS - 300; i++)
+		ASSERT_TRUE(same_place(&all[100 + i], &left[i]));
+
+	/*
+	 * At random: all that is left was there before, none of it twice, and
+	 * it is not just the oldest 350, which would be one case in 700 over
+	 * 350.
+	 */
+	EXPECT_OK("pool.free name=order count=350 order=random");
+	ASSERT_EQ(350, read_layout("order", left, NR_OBJECTS));
+	for (i = 0; i < 350; i++) {
+		for (j = 100; j < 800 && !same_place(&all[j], &left[i]); j++)
+			;
+		ASSERT_LT(j, 800);
+		moved += j != 100 + i;
+		for (j = 0; j < i; j++)
+			ASSERT_FALSE(same_place(&left[j], &left[i]));
+	}
+	EXPECT_LT(0, moved);
+	EXPECT_OK("pool.destroy name=order");
+}
+
+/* A pool's row in /proc/slabinfo, and what shrinking gives back. */
+TEST_F(pool, slabinfo)
+{
+	char line[256];
+	long long active, slabs;
+
+	ASSERT_OK("pool.create name=row allocator=slab size=256");
+	EXPECT_OK("pool.alloc name=row count=%d", NR_OBJECTS);
+	ASSERT_TRUE(find_line("/proc/slabinfo", "kmemlab_row", "", line,
+			      sizeof(line)));
+	ASSERT_EQ(1, sscanf(line, "kmemlab_row %lld", &active));
+	EXPECT_LE(NR_OBJECTS, active);
+	slabs = cache_number("row", "slabs");
+	EXPECT_LE(NR_OBJECTS / cache_number("row", "objs_per_slab"), slabs);
+
+	EXPECT_OK("pool.free name=row count=%d", NR_OBJECTS);
+	EXPECT_OK("pool.shrink name=row");
+	EXPECT_EQ(0, cache_number("row", "slabs"));
+	EXPECT_OK("pool.destroy name=row");
+	EXPECT_FALSE(find_line("/proc/slabinfo", "kmemlab_row", "", line,
+			       sizeof(line)));
+}
+
+/* Each option of a slab pool shows in the attributes of its cache. */
+TEST_F(pool, slab_options)
+{
+	char line[256];
+
+	ASSERT_OK("pool.create name=plain allocator=slab size=72");
+	ASSERT_OK("pool.create name=aligned allocator=slab size=72 align=256");
+	ASSERT_OK("pool.create name=line allocator=slab size=72 hwcache=yes");
+	ASSERT_OK("pool.create name=made allocator=slab size=72 ctor=yes");
+	ASSERT_OK("pool.create name=shared allocator=slab size=72 merge=yes");
+	EXPECT_EQ(72, cache_number("plain", "slab_size"));
+	EXPECT_EQ(256, cache_number("aligned", "slab_size"));
+	EXPECT_EQ(1, cache_number("line", "hwcache_align"));
+	EXPECT_EQ(0, cache_number("plain", "hwcache_align"));
+	/*
+	 * An object with a constructor keeps its state: the free pointer is
+	 * outside.
+	 */
+	EXPECT_EQ(80, cache_number("made", "slab_size"));
+	EXPECT_TRUE(find_line("/sys/kernel/slab/kmemlab_made/ctor",
+			      "stamp_object", "[kmemlab]", line, sizeof(line)));
+	EXPECT_EQ(0, cache_number("plain", "aliases"));
+	EXPECT_LT(0, pool_number("shared", "charge_bytes"));
+	EXPECT_EQ(MISSING, cache_number("shared", "slab_size"));
+	EXPECT_OK("pool.destroy name=plain");
+	EXPECT_OK("pool.destroy name=aligned");
+	EXPECT_OK("pool.destroy name=line");
+	EXPECT_OK("pool.destroy name=made");
+	EXPECT_OK("pool.destroy name=shared");
+}
+
+/* Held pages leave the free lists, and all come back. */
+TEST_F(pool, gives_all_back)
+{
+	long long before, held, after;
+	int tries;
+
+	ASSERT_OK("pool.create name=back allocator=pages order=4");
+	for (tries = 0; tries < QUIET_TRIES; tries++) {
+		before = read_free_pages();
+		EXPECT_OK("pool.alloc name=back count=200");
+		held = read_free_pages();
+		EXPECT_OK("pool.free name=back count=200");
+		after = read_free_pages();
+		if (before == after)
+			break;
+	}
+	EXPECT_LT(tries, QUIET_TRIES) TH_LOG("the machine never held still");
+	/*
+	 * 200 blocks of 16 pages, and one page that holds the pointers to them.
+	 */
+	EXPECT_EQ(200 * 16 + 1, before - held);
+	EXPECT_OK("pool.destroy name=back");
+}
+
+/* Over the budget nothing is kept, and the reason is said. */
+TEST_F(pool, budget)
+{
+	long long held, budget = read_number(LAB "budget_bytes");
+	struct record *record;
+
+	ASSERT_OK("pool.create name=big allocator=pages order=10");
+	held = held_bytes();
+	record = run("pool.alloc name=big count=%lld", budget / (4 << 20) + 1);
+	EXPECT_EQ(EDQUOT, record->err);
+	EXPECT_EQ(EDQUOT, number_of(record, "errno"));
+	EXPECT_NE(NULL, text_of(record, "reason"));
+	EXPECT_EQ(held, held_bytes());
+	EXPECT_EQ(0, pool_number("big", "nr_objects"));
+	EXPECT_EQ(1, pool_number("big", "nr_failed"));
+	EXPECT_OK("pool.destroy name=big");
+}
+
+/* A pool with an open file is in use: it stays, whole. */
+TEST_F(pool, destroy_in_use)
+{
+	struct record *record;
+	int fd;
+
+	ASSERT_OK("pool.create name=busy allocator=kmalloc size=64");
+	EXPECT_OK("pool.alloc name=busy count=10");
+	fd = open(LAB "pools/busy/stats", O_RDONLY);
+	ASSERT_LE(0, fd);
+	record = run("pool.destroy name=busy");
+	EXPECT_EQ(EBUSY, record->err);
+	EXPECT_NE(NULL, text_of(record, "reason"));
+	EXPECT_EQ(10, pool_number("busy", "nr_objects"));
+	close(fd);
+	EXPECT_EQ(EBUSY, run("pool.create name=busy allocator=kmalloc size=64")->err);
+	EXPECT_OK("pool.destroy name=busy");
+	EXPECT_NE(0, access(LAB "pools/busy", F_OK));
+}
+
+/*
+ * SIGKILL ends a command within a second, however much it has allocated by then:
+ * nothing of it is kept, and all of it is given back soon after.
+ */
+TEST_F(pool, cancel)
+{
+	long long held, count;
+	char command[32];
+	double took, end;
+	pid_t pid;
+
+	ASSERT_OK("pool.create name=long allocator=slab size=16");
+	held = held_bytes();
+	/* Half of what is left: an object and its pointer take 24 bytes. */
+	count = (read_number(LAB "budget_bytes") - held) / 24 / 2;
+	snprintf(command, sizeof(command), "%lld", count);
+	pid = run_aside(LAB "pools/long/alloc", command);
+	for (end = seconds() + 60; seconds() < end; usleep(1000))
+		if (pool_number("long", "nr_objects") > count / 10 * 9)
+			break;
+	took = kill_command(pid);
+	EXPECT_LE(0, took);
+	EXPECT_LT(took, 1);
+	EXPECT_EQ(0, pool_number("long", "nr_objects"));
+	for (end = seconds() + 60; held_bytes() > held && seconds() < end;)
+		usleep(1000);
+	EXPECT_EQ(held, held_bytes());
+	EXPECT_OK("pool.destroy name=long");
+}
+
+/* Half-empty slabs stay with their cache, and so what is charged for them. */
+TEST_F(pool, charge_for_slabs)
+{
+	long long empty, full, slab_bytes, per_slab, share;
+
+	ASSERT_OK("pool.create name=charge allocator=slab size=256");
+	empty = pool_number("charge", "held_bytes");
+	slab_bytes = PAGE_BYTES << cache_number("charge", "order");
+	per_slab = cache_number("charge", "objs_per_slab");
+	share = (slab_bytes + per_slab - 1) / per_slab;
+	EXPECT_EQ(share, pool_number("charge", "charge_bytes"));
+	EXPECT_OK("pool.alloc name=charge count=%d", NR_OBJECTS);
+	full = pool_number("charge", "held_bytes");
+	EXPECT_EQ(NR_OBJECTS * (share + (long long)sizeof(void *)),
+		  full - empty);
+	/* Not fewer bytes than the slabs that the kernel shows. */
+	EXPECT_LE(cache_number("charge", "slabs") * slab_bytes, full);
+	EXPECT_OK("pool.free name=charge count=900 order=random");
+	EXPECT_EQ(full, pool_number("charge", "held_bytes"));
+	EXPECT_OK("pool.alloc name=charge count=900");
+	EXPECT_EQ(full, pool_number("charge", "held_bytes"));
+	EXPECT_OK("pool.free name=charge count=%d", NR_OBJECTS);
+	EXPECT_EQ(empty, pool_number("charge", "held_bytes"));
+	EXPECT_OK("pool.destroy name=charge");
+}
+
+/* Nobody can remove the links that merged caches leave, so they must be few. */
+TEST_F(pool, merged_links)
+{
+	struct dirent *entry;
+	int i, links = 0;
+	DIR *dir;
+
+	for (i = 0; i < 20; i++) {
+		ASSERT_OK("pool.create name=m%d allocator=slab size=64 merge=yes",
+			  i);
+		ASSERT_OK("pool.destroy name=m%d", i);
+	}
+	dir = opendir("/sys/kernel/slab");
+	while (dir && (entry = readdir(dir)))
+		links += !strncmp(entry->d_name, "kmemlab", 7);
+	closedir(dir);
+	EXPECT_GE(2, links);
+}
+
+/* A reader who seeks far into a layout is killed within a second. */
+TEST_F(pool, layout_killed)
+{
+	long long left = read_number(LAB "budget_bytes") - held_bytes();
+	long long count = 2000000;
+	double took;
+	pid_t pid;
+
+	ASSERT_OK("pool.create name=seek allocator=slab size=8");
+	/* As many as fit: with debugging an object takes more than it says. */
+	left /= pool_number("seek", "charge_bytes") + sizeof(void *);
+	ASSERT_OK("pool.alloc name=seek count=%lld",
+		  count < left / 2 ? count : left / 2);
+	pid = fork();
+	if (!pid) {
+		int fd = open(LAB "pools/seek/layout", O_RDONLY);
+
+		/* Past the end, so that every row is gone through. */
+		_exit(lseek(fd, 1LL << 40, SEEK_SET) == -1);
+	}
+	usleep(200000);
+	took = kill_command(pid);
+	EXPECT_LE(0, took);
+	EXPECT_LT(took, 1);
+	EXPECT_OK("pool.destroy name=seek");
+}
+
+/* Many pools at once, each listed and each with a directory of its own. */
+TEST_F(pool, many)
+{
+	static const char *const allocator[] = {
+		"slab size=64", "kmalloc size=64", "pages order=0",
+		"vmalloc size=4096"};
+	int i, listed = 0, dirs = 0, before = nr_pools(), n = 100;
+	char line[256];
+	struct dirent *entry;
+	FILE *file;
+	DIR *dir;
+
+	for (i = 0; i < n; i++) {
+		ASSERT_OK("pool.create name=many%d allocator=%s",
+			  i, allocator[i % 4]);
+		ASSERT_OK("pool.alloc name=many%d count=3", i);
+	}
+	file = fopen("/proc/kmemlab/pools", "r");
+	while (file && fgets(line, sizeof(line), file)) {
+		long long active;
+
+		if (sscanf(line, "many%*d %lld", &active) == 1) {
+			EXPECT_EQ(3, active);
+			listed++;
+		}
+	}
+	fclose(file);
+	dir = opendir(LAB "pools");
+	while (dir && (entry = readdir(dir)))
+		dirs += !strncmp(entry->d_name, "many", 4);
+	closedir(dir);
+	EXPECT_EQ(n, listed);
+	EXPECT_EQ(n, dirs);
+	EXPECT_EQ(before + n, nr_pools());
+	for (i = 0; i < n; i++)
+		EXPECT_OK("pool.destroy name=many%d", i);
+	EXPECT_EQ(before, nr_pools());
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,150 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# The module goes in any state: at once where nobody uses it, and where
+# somebody does it is refused at once and goes as soon as they are done.
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+CYCLES=100
+PARAMETERS=/sys/module/kmemlab/parameters
+
+[ "$(id -u)" = 0 ] || skip_all "unload: must be root"
+is_loaded || skip_all "unload: kmemlab is not loaded"
+find_module || skip_all "unload: cannot find kmemlab.ko, set KMEMLAB_KO"
+[ "$(wc -l </proc/kmemlab/pools)" = 1 ] ||
+	skip_all "unload: there are pools, which unloading would free"
+budget=$(cat $PARAMETERS/budget_bytes)
+floor=$(cat $PARAMETERS/floor_bytes)
+
+load()
+{
+	is_loaded || insmod "$ko" budget_bytes="${1:-$budget}" \
+		floor_bytes="${2:-$floor}"
+}
+
+unload()
+{
+	rmmod kmemlab 2>/dev/null
+}
+
+# Free pages, with those on per-CPU lists, when all that can be dropped is.
+free_pages()
+{
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	cat /proc/sys/vm/stat_refresh >/dev/null
+	awk '/pages free|count:/ { sum += $NF } END { print sum }' /proc/zoneinfo
+}
+
+# new_pool NAME ALLOCATOR OPTION COUNT
+new_pool()
+{
+	echo "name=$1 allocator=$2 $3" >"$LAB/pools/create" &&
+	echo "$4" >"$LAB/pools/$1/alloc"
+}
+
+# Each pool holds 1000 pages, so whichever of them were left behind would show
+# against what else comes and goes, which is less than half of that.
+pools_full()
+{
+	load || return
+	before=$(free_pages)
+	new_pool full_slab slab size=4096 1000 &&
+	new_pool full_kmalloc kmalloc size=4096 1000 &&
+	new_pool full_pages pages order=0 1000 &&
+	new_pool full_vmalloc vmalloc size=4096 1000 || return
+	held=$((before - $(free_pages)))
+	unload && ! is_loaded && ! [ -e "$LAB" ] && ! [ -e /proc/kmemlab ] &&
+	! grep -q kmemlab_full /proc/slabinfo || return
+	lost=$((before - $(free_pages)))
+	echo "# $held pages held, $lost fewer are free afterwards"
+	[ "$held" -ge 4000 ] && [ "$lost" -lt 500 ]
+}
+
+# refused_by WORD COUNT: so many pages are refused, and the reason has the word
+refused_by()
+{
+	new_pool small pages order=0 "$2" 2>/dev/null && return 1
+	grep -q "^errno 122$" "$LAB/pools/result" &&
+	grep -q "^reason .*$1" "$LAB/pools/result" || return
+	unload
+}
+
+budget_parameter()
+{
+	load 1048576 && refused_by budget 300
+}
+
+# Less is available than must stay so.
+floor_parameter()
+{
+	unload
+	load "" $((1 << 50)) || return
+	echo "name=small allocator=pages" 2>/dev/null >"$LAB/pools/create" &&
+		return 1
+	grep -q "^reason .*floor" "$LAB/pools/result" || return
+	unload
+}
+
+# held_open FILE: with the file open it is refused; once closed, it goes.
+held_open()
+{
+	load || return
+	exec 3<"$1" || return
+	unload && return 1
+	is_loaded || return
+	read -r _ <&3 || return
+	exec 3<&-
+	unload && ! is_loaded
+}
+
+command_running()
+{
+	load || return
+	echo "info hold_ms=60000" >"$LAB/vmalloc/run" &
+	pid=$!
+	tries=0
+	until grep -q "^status running" "$LAB/vmalloc/result"; do
+		tries=$((tries + 1))
+		[ "$tries" -lt 1000 ] || return
+	done
+	unload && return 1
+	kill -9 "$pid"
+	wait "$pid" 2>/dev/null
+	unload && ! is_loaded
+}
+
+cycles()
+{
+	n=0
+	while [ "$n" -lt "$1" ]; do
+		load || return
+		unload || return
+		n=$((n + 1))
+	done
+}
+
+# A page that one cycle leaves behind would be CYCLES pages in all.  The first
+# cycles fill the caches of whatever loads modules.
+free_memory_returns()
+{
+	cycles 10 || return
+	before=$(free_pages)
+	cycles "$CYCLES" || return
+	lost=$((before - $(free_pages)))
+	echo "# $lost pages fewer are free after $CYCLES cycles"
+	[ "$lost" -lt "$CYCLES" ]
+}
+
+plan 8
+result unload.pools_full pools_full
+result unload.budget_parameter budget_parameter
+result unload.floor_parameter floor_parameter
+result unload.debugfs_open held_open "$LAB/experiments"
+result unload.procfs_open held_open /proc/kmemlab/summary
+result unload.command_running command_running
+result unload.free_memory_returns free_memory_returns
+result unload.load_again load
+finish
