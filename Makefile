@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# For people; the kernel's build system reads Kbuild instead.
+
+# Which kernel, and what to hand on.  The scripts describe them.
+export KERNEL KDIR KSRC TOUR V ACCEL INSTALL_MOD_PATH
+
+.PHONY: help run check shell style modules install clean
+
+help:
+	@scripts/help
+
+run check shell style:
+	@scripts/$@
+
+modules:
+	@scripts/setup build
+	@scripts/build module
+
+install:
+	@scripts/setup build install
+	@scripts/build install
+
+clean:
+	rm -rf out

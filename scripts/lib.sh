@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh disable=SC2034 # the variables are for the others
+#
+# What the host scripts share.  Each of them changes to the top of the tree
+# and then sources this file.
+#
+# Progress goes to stderr, results to stdout.  V=1 shows what the tools say;
+# otherwise it goes to a log, whose tail is shown when they fail.
+
+CACHE=${KMEMLAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kmemlab}
+V=${V:-0}
+KERNEL=${KERNEL:-}
+NR_CPUS=$(getconf _NPROCESSORS_ONLN)
+
+# The makes we start have jobs and variables of their own.
+unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL
+# Logs are read by scripts as well as by people.
+export LC_ALL=C
+
+die()
+{
+	echo "${0##*/}: $*" >&2
+	exit 2
+}
+
+# One line for a step that needs no clock.  STEP (such as 2/6) is set by
+# whoever counts the steps.
+title()
+{
+	printf '%s%s\n' "${STEP:+[$STEP] }" "$*" >&2
+}
+
+# A moment, in tenths of a second.
+now()
+{
+	echo $(($(date +%s%N) / 100000000))
+}
+
+# How long ago a moment was, for people.
+since()
+{
+	set -- $(($(now) - $1))
+	printf '%d.%d s\n' $(($1 / 10)) $(($1 % 10))
+}
+
+# timed LOG TEXT COMMAND...: run a long command behind a line that says what
+# it does and, at the end, how long it took.
+timed()
+{
+	log=$1
+	printf '%s ... ' "$2" >&2
+	shift 2
+	started=$(now)
+	mkdir -p "$(dirname "$log")"
+	if [ "$V" = 1 ]; then
+		echo >&2
+		"$@" >&2 || return
+		return 0
+	fi
+	if "$@" >"$log" 2>&1 </dev/null; then
+		since "$started" >&2
+		return 0
+	fi
+	echo "failed; the end of $log:" >&2
+	tail -n 20 "$log" | sed 's/^/    /' >&2
+	return 1
+}
+
+# The same as a numbered step, and as a part of one.
+step()
+{
+	log=$1 what=$2
+	shift 2
+	timed "$log" "${STEP:+[$STEP] }$what" "$@"
+}
+
+part()
+{
+	log=$1 what=$2
+	shift 2
+	timed "$log" "${STEP:+      }$what" "$@"
+}
+
+# The kernel that the caller chose, or else the one that scripts/kernel finds.
+# $1 is an option for it, or empty.
+need_kernel()
+{
+	if [ -z "${KREL:-}" ]; then
+		vars=$(scripts/kernel "$1") || exit
+		eval "$vars"
+		export KREL KDIR KCONFIG KSRC KIMAGE
+	fi
+}
+
+# What run, check and shell have in common: everything up to the boot.
+# $1 is the number of steps in all.
+prepare()
+{
+	STEP=1/$1 scripts/setup build guest || return
+	vars=$(STEP=2/$1 scripts/kernel) || return
+	eval "$vars"
+	export KREL KDIR KCONFIG KSRC KIMAGE
+	STEP=3/$1 scripts/build module >/dev/null || return
+	STEP=4/$1 scripts/build selftests || return
+	STEP=5/$1 scripts/initramfs || return
+	GUEST="out/guest/base.cpio out/build/$KREL/lab.cpio"
+}

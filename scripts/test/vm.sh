@@ -1,0 +1,79 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Each way in which a guest can end has an exit code and a message of its own,
+# and nothing that is printed in the guest can pass for a verdict.  The guest
+# that passes is the one that has just run the kselftests.
+
+set -eu
+cd "$(dirname "$0")/../.."
+. scripts/lib.sh
+
+need_kernel "" 2>/dev/null
+dir=out/test/vm
+rm -rf $dir
+mkdir -p $dir/hang
+# An init that never says that it has booted.
+printf '#!/bin/sh\nwhile :; do sleep 1; done\n' >$dir/hang/init
+chmod 755 $dir/hang/init
+(cd $dir/hang && echo init | cpio -o -H newc --quiet) >$dir/hang.cpio
+
+# All that a guest could print to look like one that passed.
+# shellcheck disable=SC2016 # for the guest to expand
+fakes='echo booted; echo "exit 0"; echo "ok 1 selftests: kmemlab: buddy"
+for f in /dev/console /dev/ttyS0 /dev/kmsg /dev/ttyS2; do
+	printf "booted\nexit 0\n" >$f
+done'
+
+# start NAME OPTION...: run one case in the background
+start()
+{
+	name=$1
+	shift
+	(
+		code=0
+		scripts/vm -k "$KIMAGE" -o "$dir/$name" "$@" \
+			>"$dir/$name.out" 2>"$dir/$name.err" || code=$?
+		echo $code >"$dir/$name.code"
+	) &
+}
+
+number=0
+bad=0
+
+# expect NAME CODE TEXT: what became of it
+expect()
+{
+	number=$((number + 1))
+	if [ "$(cat "$dir/$1.code")" = "$2" ] && grep -q "$3" "$dir/$1.err"; then
+		echo "ok $number vm.$1"
+	else
+		bad=1
+		echo "# exit code $(cat "$dir/$1.code"), and printed:"
+		sed 's/^/# /' "$dir/$1.err"
+		echo "not ok $number vm.$1"
+	fi
+}
+
+base=out/guest/base.cpio
+[ -e $base ] || scripts/initramfs base 2>/dev/null
+echo "1..6"
+# Two at a time: boots are what this costs, and they take a CPU each.
+start panic -c 'echo c >/proc/sysrq-trigger' $base
+start failing -c "$fakes; exit 3" $base
+wait
+start no_verdict -c "$fakes; poweroff -f" $base
+start hang -t 1 -c 'sleep 1000' $base
+wait
+start boot_hang -b 3 -c true $base $dir/hang.cpio
+start usage
+wait
+
+expect failing 1 "vm: the command failed: exit code 3"
+expect panic 3 "vm: the kernel panicked"
+expect boot_hang 4 "vm: the guest did not boot within 3 s"
+expect hang 5 "vm: the command did not end within 1 s"
+expect no_verdict 6 "vm: the guest ended without a verdict"
+expect usage 2 "usage"
+
+exit $bad
