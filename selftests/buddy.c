@@ -147,9 +147,11 @@ static struct record *run_between(struct __test_metadata *_metadata,
 		 * Blocks put aside first were still free when buddyinfo was
 		 * read.
 		 */
-		long long aside =
-			i == order ? number_of(record, "nr_drained") : 0;
+		long long aside = 0;
 
+		if (i == order)
+			aside = number_of(record, "nr_aside") +
+				number_of(record, "nr_drained");
 		EXPECT_EQ(a->nr_free[i], counts[i] + aside);
 	}
 	return record;
