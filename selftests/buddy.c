@@ -101,10 +101,10 @@ static bool is_split(const long long *before, const long long *held, int order,
 
 	for (i = 0; i < NR_ORDERS; i++) {
 		long long moved = held[i] - before[i];
-		long long want = i == from		  ? -1
-				 : i >= order && i < from ? 1
-							  : 0;
+		long long want = i >= order && i < from;
 
+		if (i == from)
+			want = -1;
 		if (moved != want)
 			return false;
 	}

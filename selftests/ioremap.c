@@ -115,9 +115,7 @@ TEST_F(ioremap, info)
 			  sizeof(line));
 	ASSERT_EQ(0, exit_code_of(pid));
 	ASSERT_TRUE(shown);
-	/* With kptr_restrict, or before it can hash, the kernel shows none. */
-	if (sscanf(line, "0x%31[0-9a-f]-%*s %lld", shown_area, &shown_bytes) != 2 ||
-	    read_number("/proc/sys/kernel/kptr_restrict"))
+	if (!parse_area(line, shown_area, &shown_bytes))
 		SKIP(return, "ioremap.info: vmallocinfo has no hashed address");
 	EXPECT_TRUE(text_is(&record, "area", shown_area));
 	EXPECT_EQ((long long)self->start, number_of(&record, "phys"));

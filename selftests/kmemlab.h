@@ -204,16 +204,24 @@ static inline long long cell_of(const struct record *record, const char *row,
 	return MISSING;
 }
 
+/* The cell whose key is a number, or MISSING. */
+static inline long long numbered_cell_of(const struct record *record,
+					 const char *row, int number)
+{
+	char key[16];
+
+	snprintf(key, sizeof(key), "%d", number);
+	return cell_of(record, row, key);
+}
+
 /* A row of one number per order. */
 static inline bool orders_of(const struct record *record, const char *row,
 			     long long *count)
 {
-	char key[8];
 	int order;
 
 	for (order = 0; order < NR_ORDERS; order++) {
-		snprintf(key, sizeof(key), "%d", order);
-		count[order] = cell_of(record, row, key);
+		count[order] = numbered_cell_of(record, row, order);
 		if (count[order] == MISSING)
 			return false;
 	}
@@ -225,7 +233,6 @@ static inline bool orders_of(const struct record *record, const char *row,
 /* Where an object lies, from the pool's layout. */
 struct place {
 	unsigned long pfn, offset, pages, runs;
-	char address[32];
 };
 
 /*
@@ -245,8 +252,8 @@ static inline int read_layout(const char *pool, struct place *place, size_t max)
 	while (fgets(line, sizeof(line), file)) {
 		struct place p;
 
-		if (sscanf(line, "%*u %lu %lu %lu %lu %31s", &p.pfn, &p.offset,
-			   &p.pages, &p.runs, p.address) != 5)
+		if (sscanf(line, "%*u %lu %lu %lu %lu", &p.pfn, &p.offset,
+			   &p.pages, &p.runs) != 4)
 			continue;
 		if (n < (int)max)
 			place[n] = p;
@@ -354,7 +361,6 @@ static inline long long read_free_pages(void)
 }
 
 /* Bits of /proc/kpageflags (include/uapi/linux/kernel-page-flags.h). */
-#define FLAG_SLAB		(1ULL << 7)
 #define FLAG_BUDDY		(1ULL << 10)
 #define FLAG_COMPOUND_HEAD	(1ULL << 15)
 #define FLAG_COMPOUND_TAIL	(1ULL << 16)
@@ -414,6 +420,18 @@ static inline bool find_line(const char *path, const char *a, const char *b,
 	if (file)
 		fclose(file);
 	return found;
+}
+
+/*
+ * Address and size of an area, from its row in /proc/vmallocinfo.  False where
+ * the address is not hashed as records have it: with kptr_restrict, or before
+ * the kernel can hash.
+ */
+static inline bool parse_area(const char *line, char address[32],
+			      long long *bytes)
+{
+	return !read_number("/proc/sys/kernel/kptr_restrict") &&
+	       sscanf(line, "0x%31[0-9a-f]-%*s %lld", address, bytes) == 2;
 }
 
 /* Lines of the kernel's log in which a text stands. */
@@ -505,21 +523,17 @@ static inline pid_t hold(const char *family, const char *command,
  */
 static inline int nr_marked(const struct record *record)
 {
-	long long mark = number_of(record, "mark");
+	long long pfn, mark = number_of(record, "mark");
 	int i, n = 0;
 
-	for (i = 0;; i++) {
+	for (i = 0; (pfn = numbered_cell_of(record, "frames", i)) != MISSING;
+	     i++) {
 		uint64_t found = 0;
-		long long pfn;
-		char key[16];
 
-		snprintf(key, sizeof(key), "%d", i);
-		pfn = cell_of(record, "frames", key);
-		if (pfn == MISSING)
-			return n;
 		if (read_physical(pfn * PAGE_BYTES, &found, sizeof(found)))
 			n += found == (uint64_t)mark + i;
 	}
+	return n;
 }
 
 /* Stretches of consecutive frames among those that a record lists. */
@@ -527,16 +541,13 @@ static inline int nr_runs(const struct record *record)
 {
 	long long pfn, before = MISSING;
 	int i, n = 0;
-	char key[16];
 
-	for (i = 0;; i++) {
-		snprintf(key, sizeof(key), "%d", i);
-		pfn = cell_of(record, "frames", key);
-		if (pfn == MISSING)
-			return n;
+	for (i = 0; (pfn = numbered_cell_of(record, "frames", i)) != MISSING;
+	     i++) {
 		n += pfn != before + 1;
 		before = pfn;
 	}
+	return n;
 }
 
 #endif
