@@ -6,22 +6,6 @@
 
 LAB_FIXTURE(kmalloc);
 
-/* Object size and objects in use of a cache, from its row in /proc/slabinfo. */
-static bool read_slabinfo(const char *cache, long long *size, long long *in_use)
-{
-	char line[256], name[64];
-	FILE *file = fopen("/proc/slabinfo", "r");
-	bool found = false;
-
-	while (file && !found && fgets(line, sizeof(line), file))
-		found = sscanf(line, "%63s %lld %*d %lld", name, in_use,
-			       size) == 3 &&
-			!strcmp(name, cache);
-	if (file)
-		fclose(file);
-	return found;
-}
-
 /* The smallest class of /proc/slabinfo that holds each size. */
 static int read_classes(int *class_of)
 {

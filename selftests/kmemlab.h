@@ -360,6 +360,146 @@ static inline long long read_free_pages(void)
 	return sum;
 }
 
+/* Object size and objects in use of a cache, from its row in /proc/slabinfo. */
+static inline bool read_slabinfo(const char *cache, long long *size,
+				 long long *in_use)
+{
+	char line[256], name[64];
+	FILE *file = fopen("/proc/slabinfo", "r");
+	bool found = false;
+
+	while (file && !found && fgets(line, sizeof(line), file))
+		found = sscanf(line, "%63s %lld %*d %lld", name, in_use,
+			       size) == 3 &&
+			!strcmp(name, cache);
+	if (file)
+		fclose(file);
+	return found;
+}
+
+/* A file of "key value" lines, as /proc/vmstat, or "key: value", as meminfo. */
+static inline long long keyed_number(const char *path, const char *key)
+{
+	size_t len = strlen(key);
+	char line[256];
+	FILE *file = fopen(path, "r");
+	long long n = MISSING;
+
+	while (file && n == MISSING && fgets(line, sizeof(line), file))
+		if (!strncmp(line, key, len) && strchr(" :", line[len]))
+			n = strtoll(line + len + 1, NULL, 10);
+	if (file)
+		fclose(file);
+	return n;
+}
+
+/* An event or item of /proc/vmstat, with each CPU's share folded in. */
+static inline long long vmstat_number(const char *key)
+{
+	read_number("/proc/sys/vm/stat_refresh");
+	return keyed_number("/proc/vmstat", key);
+}
+
+/* A line of /proc/meminfo, in pages. */
+static inline long long meminfo_pages(const char *key)
+{
+	long long kb;
+
+	read_number("/proc/sys/vm/stat_refresh");
+	kb = keyed_number("/proc/meminfo", key);
+	return kb == MISSING ? MISSING : kb * 1024 / (long long)PAGE_BYTES;
+}
+
+/* Whether a line of /proc/zoneinfo begins the part of this zone. */
+static inline bool is_zone_head(const char *line, int node, const char *zone)
+{
+	char name[16];
+	int nid;
+
+	return sscanf(line, "Node %d, zone %15s", &nid, name) == 2 &&
+	       nid == node && !strcmp(name, zone);
+}
+
+/*
+ * The number behind a key in a zone's part of /proc/zoneinfo: "min", "high",
+ * "spanned", "start_pfn:", "nr_free_pages" ... The key "free" is that of its
+ * first line.  With @cpu not negative: behind a key ("count:", "high:",
+ * "batch:") in that CPU's part of it.
+ */
+static inline long long zoneinfo_number(int node, const char *zone, int cpu,
+					const char *key)
+{
+	FILE *file = fopen("/proc/zoneinfo", "r");
+	long long n, found = MISSING;
+	bool here = false;
+	int at_cpu = -1;
+	char line[256], word[64];
+
+	while (file && found == MISSING && fgets(line, sizeof(line), file)) {
+		if (!strncmp(line, "Node ", 5)) {
+			here = is_zone_head(line, node, zone);
+			at_cpu = -1;
+		} else if (strstr(line, "node_unreclaimable")) {
+			/* What follows the CPUs is the zone's again. */
+			at_cpu = -1;
+		} else if (sscanf(line, " cpu: %d", &at_cpu) == 1) {
+			continue;
+		} else if (here && at_cpu == cpu &&
+			   (sscanf(line, " pages %63s %lld", word, &n) == 2 ||
+			    sscanf(line, " %63s %lld", word, &n) == 2) &&
+			   !strcmp(word, key)) {
+			found = n;
+		}
+	}
+	if (file)
+		fclose(file);
+	return found;
+}
+
+/* The zone, as /proc/zoneinfo names it, whose frames @pfn is one of. */
+static inline bool zone_of_frame(unsigned long pfn, int *node, char zone[16])
+{
+	struct zone_counts zones[ZONES_MAX];
+	int n = read_buddyinfo(zones), i;
+
+	for (i = 0; i < n; i++) {
+		long long start = zoneinfo_number(zones[i].node, zones[i].zone,
+						  -1, "start_pfn:");
+		long long spanned = zoneinfo_number(zones[i].node,
+						    zones[i].zone, -1,
+						    "spanned");
+
+		if ((long long)pfn >= start &&
+		    (long long)pfn < start + spanned) {
+			*node = zones[i].node;
+			strcpy(zone, zones[i].zone);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* An event of a node, as /sys/devices/system/node/node<n>/numastat has it. */
+static inline long long numastat_number(int node, const char *key)
+{
+	char path[64];
+
+	read_number("/proc/sys/vm/stat_refresh");
+	snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/numastat",
+		 node);
+	return keyed_number(path, key);
+}
+
+/* Stays on one CPU until it ends. */
+static inline bool pin_to_cpu(int cpu)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	return !sched_setaffinity(0, sizeof(one), &one);
+}
+
 /* Bits of /proc/kpageflags (include/uapi/linux/kernel-page-flags.h). */
 #define FLAG_BUDDY		(1ULL << 10)
 #define FLAG_COMPOUND_HEAD	(1ULL << 15)

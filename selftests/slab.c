@@ -114,11 +114,7 @@ TEST_F(slab, reuse)
 	 * the cache keeps its slab.  A task may change CPU between the two
 	 * commands, and each CPU has a slab of its own, so stay on one.
 	 */
-	cpu_set_t one;
-
-	CPU_ZERO(&one);
-	CPU_SET(sched_getcpu(), &one);
-	ASSERT_EQ(0, sched_setaffinity(0, sizeof(one), &one));
+	ASSERT_TRUE(pin_to_cpu(sched_getcpu()));
 	ASSERT_OK("pool.create name=reuse allocator=slab size=256");
 	EXPECT_OK("pool.alloc name=reuse count=1");
 	EXPECT_EQ(1, read_layout("reuse", &first, 1));

@@ -1,11 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/completion.h>
+#include <linux/interrupt.h>
+#include <linux/irq_work.h>
 #include <linux/kernel.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
+#include <linux/smp.h>
 #include <linux/stop_machine.h>
 
 #include "core/command.h"
 #include "core/context.h"
+
+const char *const lab_contexts[] = {
+	[LAB_PROCESS] = "process",
+	[LAB_SOFTIRQ] = "softirq",
+	[LAB_HARDIRQ] = "hardirq",
+	NULL
+};
+
+static int still(const struct cpumask *cpus, int (*fn)(void *arg), void *arg,
+		 char *reason)
+{
+	if (IS_ENABLED(CONFIG_PREEMPT_RT)) {
+		snprintf(reason, LAB_REASON_SIZE,
+			 "PREEMPT_RT: the allocator's locks sleep, so the machine cannot be held still");
+		return -EOPNOTSUPP;
+	}
+	return stop_machine(fn, arg, cpus);
+}
 
 /**
  * context_still() - run a function while nothing else on the machine runs
@@ -23,12 +45,126 @@
  */
 int context_still(int (*fn)(void *arg), void *arg, char *reason)
 {
-	if (IS_ENABLED(CONFIG_PREEMPT_RT)) {
-		snprintf(reason, LAB_REASON_SIZE,
-			 "PREEMPT_RT: the allocator's locks sleep, so the machine cannot be held still");
-		return -EOPNOTSUPP;
+	return still(NULL, fn, arg, reason);
+}
+
+static int offline(unsigned int cpu, char *reason)
+{
+	snprintf(reason, LAB_REASON_SIZE, "CPU %u is not online", cpu);
+	return -ERANGE;
+}
+
+struct still_call {
+	int (*fn)(void *arg);
+	void *arg;
+	bool ran;
+};
+
+static int still_called(void *arg)
+{
+	struct still_call *call = arg;
+
+	call->ran = true;
+	return call->fn(call->arg);
+}
+
+/**
+ * context_still_on() - the same, on a certain CPU
+ * @cpu:	which
+ * @fn:		as for context_still()
+ * @arg:	its argument
+ * @reason:	LAB_REASON_SIZE bytes, filled in where this cannot be done
+ *
+ * Context: Process context, may sleep.  @fn runs with interrupts off.
+ * Return: as context_still(); -ERANGE where @cpu is not online.
+ */
+int context_still_on(unsigned int cpu, int (*fn)(void *arg), void *arg,
+		     char *reason)
+{
+	struct still_call call = { .fn = fn, .arg = arg };
+	int err;
+
+	if (cpu >= nr_cpu_ids)
+		return offline(cpu, reason);
+	err = still(cpumask_of(cpu), still_called, &call, reason);
+	/* Where no CPU of the mask is online stop_machine() calls nothing. */
+	return err || call.ran ? err : offline(cpu, reason);
+}
+
+/**
+ * context_on() - run a function on a certain CPU
+ * @cpu:	which
+ * @fn:		the function; runs in a kernel thread that stays on @cpu, may
+ *		sleep
+ * @arg:	its argument
+ * @reason:	LAB_REASON_SIZE bytes, filled in where this cannot be done
+ *
+ * Context: Process context, sleeps.
+ * Return: what @fn returns; -ERANGE where @cpu is not online.
+ */
+int context_on(unsigned int cpu, int (*fn)(void *arg), void *arg, char *reason)
+{
+	int err = -ENXIO;
+
+	if (cpu < nr_cpu_ids)
+		err = smp_call_on_cpu(cpu, fn, arg, false);
+	return err == -ENXIO ? offline(cpu, reason) : err;
+}
+
+/* A function on its way into an interrupt. */
+struct context_call {
+	int (*fn)(void *arg);
+	void *arg;
+	int result;
+	struct completion done;
+	struct tasklet_struct tasklet;
+	struct irq_work irq_work;
+};
+
+static void call_it(struct context_call *call)
+{
+	call->result = call->fn(call->arg);
+	complete(&call->done);
+}
+
+static void call_in_softirq(struct tasklet_struct *tasklet)
+{
+	call_it(container_of(tasklet, struct context_call, tasklet));
+}
+
+static void call_in_hardirq(struct irq_work *work)
+{
+	call_it(container_of(work, struct context_call, irq_work));
+}
+
+/**
+ * context_in() - run a function in process, softirq or hard interrupt context
+ * @context:	which
+ * @fn:		the function; must not sleep in the latter two
+ * @arg:	its argument
+ *
+ * Context: Process context, sleeps.
+ * Return: what @fn returns.
+ */
+int context_in(enum lab_context context, int (*fn)(void *arg), void *arg)
+{
+	struct context_call call = { .fn = fn, .arg = arg };
+
+	if (context == LAB_PROCESS)
+		return fn(arg);
+	init_completion(&call.done);
+	if (context == LAB_SOFTIRQ) {
+		tasklet_setup(&call.tasklet, call_in_softirq);
+		tasklet_schedule(&call.tasklet);
+		wait_for_completion(&call.done);
+		tasklet_kill(&call.tasklet);
+	} else {
+		call.irq_work = IRQ_WORK_INIT_HARD(call_in_hardirq);
+		irq_work_queue(&call.irq_work);
+		wait_for_completion(&call.done);
+		irq_work_sync(&call.irq_work);
 	}
-	return stop_machine(fn, arg, NULL);
+	return call.result;
 }
 
 static int cancelled(char *reason)

@@ -19,7 +19,26 @@
  */
 #define GFP_LAB		(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN)
 
+/**
+ * enum lab_context - where a function can be made to run
+ * @LAB_PROCESS: in the task that asked
+ * @LAB_SOFTIRQ: in a softirq, as a network driver's receive path
+ * @LAB_HARDIRQ: in a hard interrupt, as an interrupt handler
+ */
+enum lab_context {
+	LAB_PROCESS,
+	LAB_SOFTIRQ,
+	LAB_HARDIRQ,
+};
+
+/* The words for them, as choices of a parameter. */
+extern const char *const lab_contexts[];
+
 int context_still(int (*fn)(void *arg), void *arg, char *reason);
+int context_still_on(unsigned int cpu, int (*fn)(void *arg), void *arg,
+		     char *reason);
+int context_on(unsigned int cpu, int (*fn)(void *arg), void *arg, char *reason);
+int context_in(enum lab_context context, int (*fn)(void *arg), void *arg);
 int context_breathe(char *reason);
 int context_hold(unsigned int ms, char *reason);
 

@@ -30,15 +30,20 @@ int lab_refuse(struct lab_run *run, int err, const char *fmt, ...)
  * @run:	the command
  * @bytes:	how much
  *
- * The runner gives the charge back when the experiment has returned.
+ * The runner gives the charge back when the experiment has returned.  A command
+ * that says over_budget=1, where its experiment takes that, is held against the
+ * floor alone.
  *
  * Context: Process context.
  * Return: 0, or -EDQUOT with the reason filled in.
  */
 int lab_charge(struct lab_run *run, u64 bytes)
 {
-	int err = budget_charge(bytes, run->reason);
+	int err;
 
+	if (lab_number(run, "over_budget"))
+		return budget_check_floor(bytes, run->reason);
+	err = budget_charge(bytes, run->reason);
 	if (!err)
 		run->charged_bytes += bytes;
 	return err;

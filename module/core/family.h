@@ -86,6 +86,7 @@ struct lab_experiment {
  *		(those straight from the buddy), for the ledger
  * @order:	order of an object, for allocators of pages
  * @cache:	the cache, for slab; owner: this source
+ * @reserve:	what the allocator keeps ready, for mempool; owner: this source
  * @keeps_slabs: objects share slabs, which go back to the page allocator only
  *		when all their objects are free; so what was charged once stays
  *		charged until no object is left
@@ -103,6 +104,7 @@ struct lab_source {
 	unsigned long kept_pages;
 	unsigned int order;
 	struct kmem_cache *cache;
+	void *reserve;
 	bool keeps_slabs;
 	char cache_name[LAB_CACHE_NAME_SIZE];
 	int merge_id;
@@ -125,8 +127,14 @@ struct lab_source {
  * @shrink:	gives back what the allocator keeps for later; or NULL.
  *		Process context, may sleep
  *
- * Objects are kernel virtual addresses.  Used by pools, which hold objects for
- * the user, and by each experiment of the family that needs plain objects.
+ * @alloc_bulk:	hands out up to @nr objects in one call and returns how many, or
+ *		NULL; as @alloc otherwise
+ * @free_bulk:	takes @nr objects back in one call; goes with @alloc_bulk
+ * @address:	the kernel virtual address at which an object can be looked at;
+ *		NULL where the object is that address itself
+ *
+ * Used by pools, which hold objects for the user, and by each experiment of the
+ * family that needs plain objects.
  */
 struct lab_allocator {
 	const char *name;
@@ -138,6 +146,11 @@ struct lab_allocator {
 	void *(*alloc)(struct lab_source *source, gfp_t gfp);
 	void (*free)(struct lab_source *source, void *object);
 	void (*shrink)(struct lab_source *source);
+	unsigned int (*alloc_bulk)(struct lab_source *source, gfp_t gfp,
+				   unsigned int nr, void **objects);
+	void (*free_bulk)(struct lab_source *source, unsigned int nr,
+			  void **objects);
+	const void *(*address)(struct lab_source *source, void *object);
 };
 
 /**
@@ -145,13 +158,13 @@ struct lab_allocator {
  * @name:	the word a user types, and the name of the family's directory
  * @help:	one line for the listing
  * @experiments: what it can show; ends with an entry without a name
- * @allocator:	the allocator it brings, or NULL
+ * @allocators:	the allocators it brings, or NULL; ends with NULL
  */
 struct lab_family {
 	const char *name;
 	const char *help;
 	const struct lab_experiment *experiments;
-	const struct lab_allocator *allocator;
+	const struct lab_allocator *const *allocators;
 };
 
 __printf(3, 4)
@@ -166,10 +179,23 @@ const char *lab_word(const struct lab_run *run, const char *name);
 	{ .name = "hold_ms", .help = "keep it so long, to be looked at", \
 	  .max = 60000 }
 
+/*
+ * For experiments that run a bounded part of memory dry, such as one zone or
+ * one node: lifts the budget, but not the floor.
+ */
+#define LAB_OVER_BUDGET_PARAM \
+	{ .name = "over_budget", \
+	  .help = "1: may hold more than the budget, never less than the floor", \
+	  .max = 1 }
+
 extern const struct lab_family buddy_family;
 extern const struct lab_family slab_family;
 extern const struct lab_family kmalloc_family;
 extern const struct lab_family vmalloc_family;
 extern const struct lab_family ioremap_family;
+extern const struct lab_family percpu_family;
+extern const struct lab_family numa_family;
+extern const struct lab_family page_family;
+extern const struct lab_family gfp_family;
 
 #endif

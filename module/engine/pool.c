@@ -588,15 +588,18 @@ int pool_layout_begin(struct lab_pool *pool)
 bool pool_layout_at(struct lab_pool *pool, size_t index,
 		    struct lab_place *place)
 {
+	struct lab_source *source = &pool->source;
 	const void *object;
 
 	if (index >= nr_objects(pool))
 		return false;
 	object = shelf_at(&pool->shelf, index);
+	if (source->allocator->address)
+		object = source->allocator->address(source, (void *)object);
 	place->offset_bytes = offset_in_page(object);
 	place->address = object;
 	frame_walk(object - place->offset_bytes,
-		   place->offset_bytes + pool->source.object_bytes,
+		   place->offset_bytes + source->object_bytes,
 		   &place->frames);
 	return true;
 }

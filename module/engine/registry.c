@@ -15,6 +15,10 @@ const struct lab_family *const lab_families[] = {
 	&kmalloc_family,
 	&vmalloc_family,
 	&ioremap_family,
+	&percpu_family,
+	&numa_family,
+	&page_family,
+	&gfp_family,
 	&pool_family,
 	NULL
 };
@@ -59,7 +63,9 @@ static int check_params(const char *family, const char *of,
 
 static int check_allocator(const char *family, const struct lab_allocator *a)
 {
-	if (bad_name(a->name) || !a->help || !a->open || !a->alloc || !a->free) {
+	if (bad_name(a->name) || !a->help || !a->open || !a->alloc ||
+	    !a->free || !a->alloc_bulk != !a->free_bulk ||
+	    registry_allocator(a->name) != a) {
 		pr_err("%s.%s is not well-formed\n", family, a->name);
 		return -EINVAL;
 	}
@@ -69,6 +75,7 @@ static int check_allocator(const char *family, const struct lab_allocator *a)
 
 static int check_family(const struct lab_family *family)
 {
+	const struct lab_allocator *const *a;
 	const struct lab_experiment *e;
 	int err = 0;
 
@@ -86,8 +93,8 @@ static int check_family(const struct lab_family *family)
 		err = check_params(family->name, e->name, e->params,
 				   LAB_PARAMS_MAX);
 	}
-	if (!err && family->allocator)
-		err = check_allocator(family->name, family->allocator);
+	for (a = family->allocators; !err && a && *a; a++)
+		err = check_allocator(family->name, *a);
 	return err;
 }
 
@@ -162,10 +169,11 @@ registry_experiment(const struct lab_family *family, const char *name)
 const struct lab_allocator *registry_allocator(const char *name)
 {
 	const struct lab_family *const *family;
+	const struct lab_allocator *const *a;
 
 	for (family = lab_families; *family; family++)
-		if ((*family)->allocator &&
-		    !strcmp((*family)->allocator->name, name))
-			return (*family)->allocator;
+		for (a = (*family)->allocators; a && *a; a++)
+			if (!strcmp((*a)->name, name))
+				return *a;
 	return NULL;
 }

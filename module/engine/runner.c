@@ -356,6 +356,16 @@ static void show_params(struct lab_record *record,
 		show_param(record, param);
 }
 
+static void show_allocators(struct lab_record *record,
+			    const struct lab_allocator *const *allocator)
+{
+	for (; allocator && *allocator; allocator++) {
+		record_text(record, "", "  allocator=%s  %s",
+			    (*allocator)->name, (*allocator)->help);
+		show_params(record, (*allocator)->params);
+	}
+}
+
 /**
  * runner_show_help() - add what a family can do to a record
  * @record:	the record
@@ -378,16 +388,8 @@ int runner_show_help(struct lab_record *record, void *object)
 		show_params(record, e->params);
 		if (!e->more_params)
 			continue;
-		for (family = lab_families; *family; family++) {
-			const struct lab_allocator *allocator =
-				(*family)->allocator;
-
-			if (!allocator)
-				continue;
-			record_text(record, "", "  allocator=%s  %s",
-				    allocator->name, allocator->help);
-			show_params(record, allocator->params);
-		}
+		for (family = lab_families; *family; family++)
+			show_allocators(record, (*family)->allocators);
 	}
 	return 0;
 }

@@ -8,7 +8,6 @@
  */
 #include <linux/gfp.h>
 #include <linux/kernel.h>
-#include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/sizes.h>
@@ -18,6 +17,7 @@
 #include "core/context.h"
 #include "core/family.h"
 #include "core/frame.h"
+#include "families/hoard.h"
 
 #define FIRST_DIRECT_ORDER	(PAGE_ALLOC_COSTLY_ORDER + 1)
 #define LAST_DIRECT_ORDER	(pageblock_order - 1)
@@ -114,52 +114,40 @@ static int buddy_freelists(struct lab_run *run)
 	return err;
 }
 
-static void free_blocks(struct list_head *blocks, unsigned int order)
-{
-	struct page *page, *next;
-
-	list_for_each_entry_safe(page, next, blocks, lru) {
-		list_del(&page->lru);
-		__free_pages(page, order);
-		cond_resched();
-	}
-}
-
 static int show_alignment(struct lab_run *run, unsigned int order,
 			  unsigned int count)
 {
 	struct lab_frames frames;
 	struct page *page;
 	unsigned int i, runs = 0;
-	LIST_HEAD(blocks);
+	struct lab_hoard blocks;
 	char key[8];
 	int err;
 
+	hoard_init(&blocks);
 	err = lab_charge(run, (u64)count * PAGE_SIZE << order);
 	if (err)
 		return err;
 	record_row(&run->record, "order.%u", order);
 	record_cell(&run->record, "pages", 1UL << order);
 	for (i = 0; i < count; i++) {
-		page = alloc_pages(GFP_LAB,
-				   order);
+		/*
+		 * Held until all are had, or each would be the same block
+		 * again.
+		 */
+		page = hoard_take(&blocks, GFP_LAB, NUMA_NO_NODE, order);
 		if (!page) {
 			err = lab_refuse(run, -ENOMEM,
 					 "no free block of order %u", order);
 			break;
 		}
-		/*
-		 * Held until all are had, or each would be the same block
-		 * again.
-		 */
-		list_add(&page->lru, &blocks);
 		frame_walk(page_address(page), PAGE_SIZE << order, &frames);
 		runs = max_t(unsigned int, runs, frames.nr_runs);
 		snprintf(key, sizeof(key), "pfn%u", i);
 		record_cell(&run->record, key, frames.first_pfn);
 	}
 	record_cell(&run->record, "max_runs", runs);
-	free_blocks(&blocks, order);
+	hoard_free(&blocks);
 	return err;
 }
 
@@ -222,11 +210,12 @@ static void copy_counts_of(const struct buddy_zones *zones,
 static int split_still(void *arg)
 {
 	struct buddy_split *split = arg;
-	struct page *page, *next;
+	struct lab_hoard drained;
+	struct page *page;
 	int err = -ENOMEM;
-	LIST_HEAD(drained);
 
-	while (split->nr_drained <= split->max_drained) {
+	hoard_init(&drained);
+	while (drained.nr_blocks <= split->max_drained) {
 		read_all_zones(split->zones);
 		page = alloc_pages(GFP_STILL, split->order);
 		if (!page)
@@ -241,13 +230,11 @@ static int split_still(void *arg)
 			err = 0;
 			break;
 		}
-		list_add(&page->lru, &drained);
-		split->nr_drained++;
+		hoard_add(&drained, page, split->order);
 	}
-	list_for_each_entry_safe(page, next, &drained, lru) {
-		list_del(&page->lru);
-		__free_pages(page, split->order);
-	}
+	split->nr_drained = drained.nr_blocks;
+	while (hoard_pop(&drained))
+		;
 	return err;
 }
 
@@ -287,23 +274,21 @@ static int split_with_few(struct lab_run *run, struct buddy_split *split)
 {
 	unsigned long nr = nr_free_blocks(split);
 	u64 block_bytes = PAGE_SIZE << split->order;
-	LIST_HEAD(aside);
+	struct lab_hoard aside;
 	int err;
 
+	hoard_init(&aside);
 	split->max_drained = STILL_BYTES / block_bytes;
 	err = lab_charge(run, (max(nr, split->max_drained) + 1) * block_bytes);
 	for (; !err && nr > split->max_drained; nr--) {
-		struct page *page = alloc_pages(GFP_STILL, split->order);
-
-		if (!page)
+		if (!hoard_take(&aside, GFP_STILL, NUMA_NO_NODE, split->order))
 			break;
-		list_add(&page->lru, &aside);
-		split->nr_aside++;
 		err = context_breathe(run->reason);
 	}
 	if (!err)
 		err = context_still(split_still, split, run->reason);
-	free_blocks(&aside, split->order);
+	split->nr_aside = aside.nr_blocks;
+	hoard_free(&aside);
 	if (err == -ENOMEM)
 		lab_refuse(run, err,
 			   "no block of order %u came out of a larger one",
@@ -422,9 +407,14 @@ static const struct lab_experiment buddy_experiments[] = {
 	{}
 };
 
+static const struct lab_allocator *const buddy_allocators[] = {
+	&pages_allocator,
+	NULL
+};
+
 const struct lab_family buddy_family = {
 	.name = "buddy",
 	.help = "the page allocator",
 	.experiments = buddy_experiments,
-	.allocator = &pages_allocator,
+	.allocators = buddy_allocators,
 };

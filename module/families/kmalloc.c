@@ -149,9 +149,14 @@ static const struct lab_experiment kmalloc_experiments[] = {
 	{}
 };
 
+static const struct lab_allocator *const kmalloc_allocators[] = {
+	&kmalloc_allocator,
+	NULL
+};
+
 const struct lab_family kmalloc_family = {
 	.name = "kmalloc",
 	.help = "memory by size",
 	.experiments = kmalloc_experiments,
-	.allocator = &kmalloc_allocator,
+	.allocators = kmalloc_allocators,
 };

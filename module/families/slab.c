@@ -478,9 +478,14 @@ static const struct lab_experiment slab_experiments[] = {
 	{}
 };
 
+static const struct lab_allocator *const slab_allocators[] = {
+	&slab_allocator,
+	NULL
+};
+
 const struct lab_family slab_family = {
 	.name = "slab",
 	.help = "caches of objects",
 	.experiments = slab_experiments,
-	.allocator = &slab_allocator,
+	.allocators = slab_allocators,
 };

@@ -9,6 +9,7 @@
 #include "core/context.h"
 #include "core/family.h"
 #include "core/frame.h"
+#include "families/hoard.h"
 
 #define SCATTER_MAX_BYTES	SZ_4M	/* what kmalloc can still give */
 #define AREA_MAX_BYTES		SZ_1G
@@ -60,12 +61,12 @@ static int vmalloc_scatter(struct lab_run *run)
 {
 	size_t size = PAGE_ALIGN(lab_number(run, "size"));
 	unsigned long nr = size >> PAGE_SHIFT;
-	struct page *page, *next;
+	struct lab_hoard held, freed;
 	unsigned long i;
-	LIST_HEAD(held);
-	LIST_HEAD(freed);
 	int err;
 
+	hoard_init(&held);
+	hoard_init(&freed);
 	/* The two objects, and twice the pages of one to make holes. */
 	err = lab_charge(run, 2 * size + (PAGE_SIZE << get_order(size)));
 	if (err)
@@ -77,20 +78,15 @@ static int vmalloc_scatter(struct lab_run *run)
 	 * for long.
 	 */
 	for (i = 0; i < 2 * nr; i++) {
-		page = alloc_page(GFP_LAB);
+		struct page *page = alloc_page(GFP_LAB);
+
 		if (!page)
 			break;
-		list_add(&page->lru, page_to_pfn(page) & 1 ? &held : &freed);
+		hoard_add(page_to_pfn(page) & 1 ? &held : &freed, page, 0);
 	}
-	list_for_each_entry_safe(page, next, &freed, lru) {
-		list_del(&page->lru);
-		__free_page(page);
-	}
+	hoard_free(&freed);
 	err = i < 2 * nr ? -ENOMEM : compare_runs(run, size);
-	list_for_each_entry_safe(page, next, &held, lru) {
-		list_del(&page->lru);
-		__free_page(page);
-	}
+	hoard_free(&held);
 	return err;
 }
 
@@ -186,9 +182,14 @@ static const struct lab_experiment vmalloc_experiments[] = {
 	{}
 };
 
+static const struct lab_allocator *const vmalloc_allocators[] = {
+	&vmalloc_allocator,
+	NULL
+};
+
 const struct lab_family vmalloc_family = {
 	.name = "vmalloc",
 	.help = "virtually contiguous memory",
 	.experiments = vmalloc_experiments,
-	.allocator = &vmalloc_allocator,
+	.allocators = vmalloc_allocators,
 };

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Blocks of pages that an experiment holds for a while: put aside, or all of a
+ * zone so that it runs dry.
+ */
+#include <linux/mm.h>
+#include <linux/mmzone.h>
+
+#include "compat/compat.h"
+#include "core/context.h"
+#include "core/family.h"
+#include "families/hoard.h"
+
+/**
+ * hoard_init() - make an empty hoard
+ * @hoard:	the hoard
+ *
+ * Context: Any.
+ */
+void hoard_init(struct lab_hoard *hoard)
+{
+	*hoard = (struct lab_hoard){};
+	INIT_LIST_HEAD(&hoard->blocks);
+}
+
+/**
+ * hoard_add() - put a block that one has into a hoard
+ * @hoard:	the hoard
+ * @page:	first page of the block, not compound
+ * @order:	of the block
+ *
+ * Context: Any.
+ */
+void hoard_add(struct lab_hoard *hoard, struct page *page, unsigned int order)
+{
+	set_page_private(page, order);
+	list_add(&page->lru, &hoard->blocks);
+	hoard->nr_blocks++;
+	hoard->nr_pages += 1UL << order;
+}
+
+/**
+ * hoard_take() - allocate a block and put it into a hoard
+ * @hoard:	the hoard
+ * @gfp:	flags of the request, without __GFP_COMP
+ * @nid:	node, or NUMA_NO_NODE
+ * @order:	of the block
+ *
+ * Context: As @gfp says.  The caller has charged it.
+ * Return: the block's first page, or NULL.
+ */
+struct page *hoard_take(struct lab_hoard *hoard, gfp_t gfp, int nid,
+			unsigned int order)
+{
+	struct page *page = alloc_pages_node(nid, gfp, order);
+
+	if (page)
+		hoard_add(hoard, page, order);
+	return page;
+}
+
+/**
+ * hoard_dry() - take all that a request can have of one zone
+ * @run:	the command; the caller has charged the zone's free pages
+ * @hoard:	takes the blocks
+ * @zone:	the zone
+ * @gfp:	flags of the request; those that choose the zone are among them,
+ *		and none that lets it reclaim
+ *
+ * Largest blocks first.  How much is left in the end depends on how deep @gfp
+ * may dig below the zone's watermarks.
+ *
+ * Context: Process context, may sleep between two blocks.
+ * Return: 0, or -EINTR where a fatal signal came; the caller frees @hoard
+ * either way.
+ */
+int hoard_dry(struct lab_run *run, struct lab_hoard *hoard, struct zone *zone,
+	      gfp_t gfp)
+{
+	int order = MAX_PAGE_ORDER, nid = zone_to_nid(zone), err = 0;
+
+	gfp |= __GFP_THISNODE | __GFP_NOWARN;
+	while (!err && order >= 0) {
+		struct page *page = alloc_pages_node(nid, gfp, order);
+
+		if (page && page_zone(page) == zone) {
+			hoard_add(hoard, page, order);
+		} else {
+			/* A lower zone has begun to serve: this one is done. */
+			if (page)
+				__free_pages(page, order);
+			order--;
+		}
+		err = context_breathe(run->reason);
+	}
+	return err;
+}
+
+/**
+ * hoard_pop() - give back the block that came last
+ * @hoard:	the hoard
+ *
+ * Context: Any.
+ * Return: whether there was one.
+ */
+bool hoard_pop(struct lab_hoard *hoard)
+{
+	struct page *page;
+	unsigned int order;
+
+	page = list_first_entry_or_null(&hoard->blocks, struct page, lru);
+	if (!page)
+		return false;
+	order = page_private(page);
+	list_del(&page->lru);
+	set_page_private(page, 0);
+	hoard->nr_blocks--;
+	hoard->nr_pages -= 1UL << order;
+	__free_pages(page, order);
+	return true;
+}
+
+/**
+ * hoard_free() - give back all blocks
+ * @hoard:	the hoard; ready for use again afterwards
+ *
+ * Context: Process context, may sleep.  Where that is not so: hoard_pop() until
+ * it is empty.
+ */
+void hoard_free(struct lab_hoard *hoard)
+{
+	while (hoard_pop(hoard))
+		cond_resched();
+}
