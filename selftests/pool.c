@@ -27,7 +27,7 @@ TEST_F(pool, every_allocator)
 		"slab size=256 align=64",    "slab size=100 ctor=yes",
 		"slab size=192 hwcache=yes", "slab size=64 merge=yes",
 		"kmalloc size=1000",	     "pages order=1",
-		"vmalloc size=10000",
+		"vmalloc size=10000",	     "pages_bulk",
 	};
 	long long pools = nr_pools(), held = held_bytes();
 	char name[16];
@@ -169,14 +169,15 @@ TEST_F(pool, gives_all_back)
 		held = read_free_pages();
 		EXPECT_OK("pool.free name=back count=200");
 		after = read_free_pages();
-		if (before == after)
+		/*
+		 * 200 blocks of 16 pages, and one page that holds the pointers
+		 * to them; unless somebody else took or gave any meanwhile.
+		 */
+		if (before == after && before - held == 200 * 16 + 1)
 			break;
 	}
-	EXPECT_LT(tries, QUIET_TRIES) TH_LOG("the machine never held still");
-	/*
-	 * 200 blocks of 16 pages, and one page that holds the pointers to them.
-	 */
-	EXPECT_EQ(200 * 16 + 1, before - held);
+	EXPECT_LT(tries, QUIET_TRIES)
+	TH_LOG("%lld held, %lld lost", before - held, before - after);
 	EXPECT_OK("pool.destroy name=back");
 }
 

@@ -46,6 +46,16 @@ compat_cache_create_unmerged(const char *name, unsigned int size,
 }
 
 /*
+ * 6.14 renamed alloc_pages_bulk_array() to alloc_pages_bulk(), a name that was
+ * before that of a function with a list beside the array.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 14, 0)
+#undef alloc_pages_bulk
+#define alloc_pages_bulk(gfp, nr, pages) \
+	alloc_pages_bulk_array(gfp, nr, pages)
+#endif
+
+/*
  * 6.8 removed SLAB and 6.4 SLOB; 7.0 gave SLUB sheaves in place of CPU slabs.
  */
 #if defined(CONFIG_SLOB)

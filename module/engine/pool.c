@@ -29,6 +29,8 @@
  */
 #define POOL_BATCH		512
 #define POOL_BATCH_BYTES	SZ_4M
+/* The most objects in one call of an allocator's bulk pair. */
+#define POOL_BULK		64
 /* About what a pool itself takes: its cache, that cache's parts, its files. */
 #define POOL_BYTES		SZ_8K
 
@@ -146,10 +148,51 @@ static void publish_counts(struct lab_pool *pool)
 	spin_unlock(&pool->counts_lock);
 }
 
+static void *take_object(struct lab_pool *pool, enum pool_order order)
+{
+	switch (order) {
+	case POOL_FIFO:
+		return shelf_pop_oldest(&pool->shelf);
+	case POOL_RANDOM:
+		return shelf_pop_random(&pool->shelf);
+	default:
+		return shelf_pop_newest(&pool->shelf);
+	}
+}
+
 static void free_object(struct lab_pool *pool, void *object)
 {
 	pool->source.allocator->free(&pool->source, object);
 	pool->nr_frees++;
+}
+
+static void free_bulk(struct lab_pool *pool, size_t count,
+		      enum pool_order order)
+{
+	void *objects[POOL_BULK];
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		objects[i] = take_object(pool, order);
+	pool->source.allocator->free_bulk(&pool->source, count, objects);
+	pool->nr_frees += count;
+}
+
+/* Frees the next @count objects in that order. */
+static void free_batch(struct lab_pool *pool, size_t count,
+		       enum pool_order order)
+{
+	size_t nr;
+
+	for (; count; count -= nr) {
+		nr = 1;
+		if (pool->source.allocator->free_bulk) {
+			nr = min_t(size_t, count, POOL_BULK);
+			free_bulk(pool, nr, order);
+		} else {
+			free_object(pool, take_object(pool, order));
+		}
+	}
 }
 
 /* Gives back what is charged for more than @keep objects. */
@@ -179,18 +222,16 @@ static void tidy_up(struct lab_pool *pool)
  */
 static void drop_surplus(struct lab_pool *pool)
 {
-	size_t batch = batch_size(pool), i;
+	while (pool->surplus) {
+		size_t nr = min(batch_size(pool), pool->surplus);
 
-	for (i = 0; pool->surplus; i++) {
-		if (i % batch == batch - 1) {
-			cond_resched();
-			if (fatal_signal_pending(current)) {
-				queue_work(system_unbound_wq, &pool->drop_work);
-				return;
-			}
+		free_batch(pool, nr, POOL_LIFO);
+		pool->surplus -= nr;
+		cond_resched();
+		if (pool->surplus && fatal_signal_pending(current)) {
+			queue_work(system_unbound_wq, &pool->drop_work);
+			return;
 		}
-		free_object(pool, shelf_pop_newest(&pool->shelf));
-		pool->surplus--;
 	}
 	lower_charge(pool, pool->charged_before);
 	tidy_up(pool);
@@ -219,18 +260,6 @@ static int lock_pool(struct lab_run *run, struct lab_pool *pool)
 	return lab_refuse(run, -EINTR, "cancelled by a signal");
 }
 
-static void *take_object(struct lab_pool *pool, enum pool_order order)
-{
-	switch (order) {
-	case POOL_FIFO:
-		return shelf_pop_oldest(&pool->shelf);
-	case POOL_RANDOM:
-		return shelf_pop_random(&pool->shelf);
-	default:
-		return shelf_pop_newest(&pool->shelf);
-	}
-}
-
 /* Pages that the pool took straight from the page allocator. */
 static s64 kept_pages(const struct lab_pool *pool)
 {
@@ -242,23 +271,23 @@ static s64 kept_pages(const struct lab_pool *pool)
 static int free_objects(struct lab_run *run, struct lab_pool *pool,
 			size_t count, enum pool_order order)
 {
-	size_t batch = batch_size(pool), i;
 	s64 kept = kept_pages(pool);
 	int err = 0;
 
-	for (i = 0; !err && i < count; i++) {
-		free_object(pool, take_object(pool, order));
-		if (i % batch == batch - 1) {
-			publish_counts(pool);
-			err = context_breathe(run->reason);
-		}
+	while (!err && count) {
+		size_t nr = min(batch_size(pool), count);
+
+		free_batch(pool, nr, order);
+		count -= nr;
+		publish_counts(pool);
+		err = context_breathe(run->reason);
 	}
 	tidy_up(pool);
 	run->kept_pages += kept_pages(pool) - kept;
 	return err;
 }
 
-static int alloc_object(struct lab_run *run, struct lab_pool *pool)
+static size_t alloc_object(struct lab_pool *pool)
 {
 	struct lab_source *source = &pool->source;
 	void *object = NULL;
@@ -266,11 +295,42 @@ static int alloc_object(struct lab_run *run, struct lab_pool *pool)
 	if (!shelf_reserve(&pool->shelf))
 		object = source->allocator->alloc(source, GFP_LAB);
 	if (!object)
-		return lab_refuse(run, -ENOMEM,
-				  "the kernel refused an object of %zu bytes",
-				  source->object_bytes);
+		return 0;
 	shelf_push(&pool->shelf, object);
-	pool->nr_allocs++;
+	return 1;
+}
+
+/* At most @count; returns how many. */
+static size_t alloc_bulk(struct lab_pool *pool, size_t count)
+{
+	struct lab_source *source = &pool->source;
+	void *objects[POOL_BULK];
+	size_t nr, i;
+
+	count = min_t(size_t, count, POOL_BULK);
+	nr = source->allocator->alloc_bulk(source, GFP_LAB, count, objects);
+	for (i = 0; i < nr && !shelf_reserve(&pool->shelf); i++)
+		shelf_push(&pool->shelf, objects[i]);
+	if (i < nr)
+		source->allocator->free_bulk(source, nr - i, objects + i);
+	return i;
+}
+
+static int alloc_batch(struct lab_run *run, struct lab_pool *pool, size_t count)
+{
+	size_t nr;
+
+	for (; count; count -= nr) {
+		if (pool->source.allocator->alloc_bulk)
+			nr = alloc_bulk(pool, count);
+		else
+			nr = alloc_object(pool);
+		pool->nr_allocs += nr;
+		if (!nr)
+			return lab_refuse(run, -ENOMEM,
+					  "the kernel refused an object of %zu bytes",
+					  pool->source.object_bytes);
+	}
 	return 0;
 }
 
@@ -292,15 +352,18 @@ static int raise_charge(struct lab_run *run, struct lab_pool *pool, size_t want)
 static int alloc_objects(struct lab_run *run, struct lab_pool *pool,
 			 size_t count)
 {
-	size_t had = shelf_count(&pool->shelf), batch = batch_size(pool), i;
+	size_t had = shelf_count(&pool->shelf);
 	s64 kept = kept_pages(pool);
 	int err;
 
 	err = raise_charge(run, pool, had + count);
-	for (i = 0; !err && i < count; i++) {
-		err = alloc_object(run, pool);
-		if (err || i % batch != batch - 1)
-			continue;
+	while (!err && count) {
+		size_t nr = min(batch_size(pool), count);
+
+		err = alloc_batch(run, pool, nr);
+		if (err)
+			break;
+		count -= nr;
 		publish_counts(pool);
 		err = context_breathe(run->reason);
 		/* Others allocate too: see that the floor still holds. */
@@ -687,7 +750,9 @@ void pool_exit(void)
 		cancel_work_sync(&pool->drop_work);
 		pool->surplus = 0;
 		while (shelf_count(&pool->shelf)) {
-			free_object(pool, shelf_pop_newest(&pool->shelf));
+			free_batch(pool, min(batch_size(pool),
+					     shelf_count(&pool->shelf)),
+				   POOL_LIFO);
 			cond_resched();
 		}
 		lower_charge(pool, 0);

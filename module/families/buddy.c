@@ -363,6 +363,28 @@ static void pages_free(struct lab_source *source, void *object)
 	__free_pages(virt_to_page(object), source->order);
 }
 
+static unsigned int pages_alloc_bulk(struct lab_source *source, gfp_t gfp,
+				     unsigned int nr, void **objects)
+{
+	struct page **pages = (struct page **)objects;
+	unsigned int got, i;
+
+	/* It fills in only what is empty. */
+	memset(objects, 0, nr * sizeof(*objects));
+	got = alloc_pages_bulk(gfp, nr, pages);
+	for (i = 0; i < got; i++)
+		objects[i] = page_address(pages[i]);
+	return got;
+}
+
+/* The kernel has no call that takes many pages back. */
+static void pages_free_bulk(struct lab_source *source, unsigned int nr,
+			    void **objects)
+{
+	while (nr)
+		pages_free(source, objects[--nr]);
+}
+
 /* The tables */
 
 static const struct lab_param pages_params[] = {
@@ -378,6 +400,16 @@ static const struct lab_allocator pages_allocator = {
 	.open = pages_open,
 	.alloc = pages_alloc,
 	.free = pages_free,
+};
+
+static const struct lab_allocator pages_bulk_allocator = {
+	.name = "pages_bulk",
+	.help = "single pages, many in one call of alloc_pages_bulk()",
+	.open = pages_open,
+	.alloc = pages_alloc,
+	.free = pages_free,
+	.alloc_bulk = pages_alloc_bulk,
+	.free_bulk = pages_free_bulk,
 };
 
 static const struct lab_param alignment_params[] = {
@@ -409,6 +441,7 @@ static const struct lab_experiment buddy_experiments[] = {
 
 static const struct lab_allocator *const buddy_allocators[] = {
 	&pages_allocator,
+	&pages_bulk_allocator,
 	NULL
 };
 
