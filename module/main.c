@@ -10,6 +10,7 @@
 #include <linux/module.h>
 
 #include "core/budget.h"
+#include "core/ledger.h"
 #include "engine/pool.h"
 #include "engine/registry.h"
 #include "engine/runner.h"
@@ -23,6 +24,7 @@ static int __init kmemlab_init(void)
 	if (err)
 		return err;
 	budget_init();
+	ledger_init();
 	/* From here on commands come in, so nothing after this may fail. */
 	interface_debugfs_init();
 	interface_procfs_init();

@@ -8,8 +8,14 @@
  * on a machine that holds still.  Pages on the per-CPU lists count as free:
  * NR_FREE_PAGES leaves them out.
  */
+#include <linux/fs.h>
+#include <linux/kernel.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/vmstat.h>
 
 #include "core/ledger.h"
@@ -21,9 +27,72 @@ static const char *const ledger_keys[LEDGER_NR] = {
 	[LEDGER_SLAB_UNRECLAIMABLE]	= "ledger.slab_unreclaimable_pages",
 	[LEDGER_PAGETABLE]		= "ledger.pagetable_pages",
 	[LEDGER_STACK]			= "ledger.stack_pages",
+	[LEDGER_VMALLOC]		= "ledger.vmalloc_pages",
+	[LEDGER_PERCPU]			= "ledger.percpu_pages",
 	[LEDGER_ANON]			= "ledger.anon_pages",
 	[LEDGER_FILE]			= "ledger.file_pages",
+	[LEDGER_MEMCG]			= "ledger.memcg_pages",
 };
+
+static struct lab_ledger at_load;	/* constant after ledger_init() */
+
+/* Whether an item stands for pages that no other item has. */
+static bool is_summed(enum ledger_item item)
+{
+	if (item == LEDGER_STACK)
+		return !IS_ENABLED(CONFIG_VMAP_STACK);
+	return item != LEDGER_MEMCG;
+}
+
+/* A line of /proc/meminfo, in pages; 0 where it has no such line. */
+static s64 meminfo_item(const char *text, const char *key)
+{
+	const char *line = strstr(text, key);
+
+	return line ? simple_strtoll(skip_spaces(line + strlen(key)), NULL,
+				     10) >> (PAGE_SHIFT - 10) : 0;
+}
+
+/*
+ * No exported symbol tells what vmalloc() and the per-CPU allocator hold, but
+ * /proc/meminfo tells everybody.  Where there is no /proc both read as 0, and
+ * what they take is in the remainder.
+ */
+static void read_meminfo(s64 *pages)
+{
+	struct file *file = filp_open("/proc/meminfo", O_RDONLY, 0);
+	ssize_t len = 0;
+	loff_t pos = 0;
+	char *text;
+
+	pages[LEDGER_VMALLOC] = 0;
+	pages[LEDGER_PERCPU] = 0;
+	if (IS_ERR(file))
+		return;
+	text = kmalloc(PAGE_SIZE, GFP_KERNEL);
+	if (text)
+		len = kernel_read(file, text, PAGE_SIZE - 1, &pos);
+	if (len > 0) {
+		text[len] = '\0';
+		pages[LEDGER_VMALLOC] = meminfo_item(text, "\nVmallocUsed:");
+		pages[LEDGER_PERCPU] = meminfo_item(text, "\nPercpu:");
+	}
+	kfree(text);
+	filp_close(file, NULL);
+}
+
+static s64 memcg_item(void)
+{
+	s64 pages = 0;
+#ifdef CONFIG_MEMCG
+	struct mem_cgroup *memcg = get_mem_cgroup_from_mm(current->mm);
+
+	if (memcg)
+		pages = page_counter_read(&memcg->memory);
+	mem_cgroup_put(memcg);
+#endif
+	return pages;
+}
 
 static s64 node_item(enum node_stat_item item)
 {
@@ -70,12 +139,16 @@ s64 ledger_free_pages(void)
  * ledger_read() - take a reading
  * @ledger:	filled in
  *
- * Context: Any.  Exact only while nothing allocates or frees.
+ * Context: Process context, may sleep.  Exact only while nothing allocates or
+ * frees.
  */
 void ledger_read(struct lab_ledger *ledger)
 {
 	s64 *pages = ledger->pages;
 
+	/* First, because it allocates. */
+	read_meminfo(pages);
+	pages[LEDGER_MEMCG] = memcg_item();
 	pages[LEDGER_FREE] = ledger_free_pages();
 	pages[LEDGER_SLAB_RECLAIMABLE] = node_item(NR_SLAB_RECLAIMABLE_B);
 	pages[LEDGER_SLAB_UNRECLAIMABLE] = node_item(NR_SLAB_UNRECLAIMABLE_B);
@@ -109,8 +182,34 @@ void ledger_record(struct lab_record *record, const struct lab_ledger *before,
 		s64 moved = after->pages[i] - before->pages[i];
 
 		record_signed(record, ledger_keys[i], moved);
-		unexplained += moved;
+		if (is_summed(i))
+			unexplained += moved;
 	}
 	record_signed(record, "ledger.kept_pages", kept_pages);
 	record_signed(record, "ledger.unexplained_pages", unexplained);
+}
+
+/**
+ * ledger_init() - take the reading that ledger_record_all() compares with
+ *
+ * Context: Module load.
+ */
+void ledger_init(void)
+{
+	ledger_read(&at_load);
+}
+
+/**
+ * ledger_record_all() - write down how the counters moved since ledger_init()
+ * @record:	as for ledger_record()
+ * @kept_pages:	as for ledger_record(), of all that the lab holds now
+ *
+ * Context: Process context, may sleep.
+ */
+void ledger_record_all(struct lab_record *record, s64 kept_pages)
+{
+	struct lab_ledger now;
+
+	ledger_read(&now);
+	ledger_record(record, &at_load, &now, kept_pages);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The kernel's own counters, before and after a command. */
+/* The kernel's own counters, before and after. */
 #ifndef KMEMLAB_CORE_LEDGER_H
 #define KMEMLAB_CORE_LEDGER_H
 
@@ -13,9 +13,16 @@ struct lab_record;
  * @LEDGER_SLAB_RECLAIMABLE:   in slabs that shrinkers can empty
  * @LEDGER_SLAB_UNRECLAIMABLE: in other slabs, large kmallocs included
  * @LEDGER_PAGETABLE:	  page tables of user space
- * @LEDGER_STACK:	  kernel stacks
+ * @LEDGER_STACK:	  kernel stacks; where they are areas of vmalloc() they are
+ *			  in @LEDGER_VMALLOC too
+ * @LEDGER_VMALLOC:	  in areas of vmalloc()
+ * @LEDGER_PERCPU:	  in chunks of per-CPU memory
  * @LEDGER_ANON:	  mapped anonymous memory
  * @LEDGER_FILE:	  page cache
+ * @LEDGER_MEMCG:	  charged to the cgroup of the task that reads, and to those
+ *			  below it; charged in batches of up to 64 pages a CPU
+ *			  (MEMCG_CHARGE_BATCH), and all of it is also in one of
+ *			  the items above
  * @LEDGER_NR:		  how many there are
  */
 enum ledger_item {
@@ -24,8 +31,11 @@ enum ledger_item {
 	LEDGER_SLAB_UNRECLAIMABLE,
 	LEDGER_PAGETABLE,
 	LEDGER_STACK,
+	LEDGER_VMALLOC,
+	LEDGER_PERCPU,
 	LEDGER_ANON,
 	LEDGER_FILE,
+	LEDGER_MEMCG,
 	LEDGER_NR,
 };
 
@@ -37,9 +47,11 @@ struct lab_ledger {
 	s64 pages[LEDGER_NR];
 };
 
+void ledger_init(void);
 void ledger_read(struct lab_ledger *ledger);
 s64 ledger_free_pages(void);
 void ledger_record(struct lab_record *record, const struct lab_ledger *before,
 		   const struct lab_ledger *after, s64 kept_pages);
+void ledger_record_all(struct lab_record *record, s64 kept_pages);
 
 #endif

@@ -21,6 +21,7 @@
 
 #include "core/budget.h"
 #include "core/context.h"
+#include "core/ledger.h"
 #include "engine/pool.h"
 #include "engine/registry.h"
 
@@ -131,6 +132,13 @@ static size_t batch_size(const struct lab_pool *pool)
 		       POOL_BATCH);
 }
 
+/* Pages that the pool took straight from the page allocator. */
+static s64 kept_pages(const struct lab_pool *pool)
+{
+	return shelf_count(&pool->shelf) * pool->source.kept_pages +
+	       pool->shelf.pages;
+}
+
 /*
  * Makes the counts visible to those who do not want to wait for the pool's
  * lock.
@@ -145,6 +153,7 @@ static void publish_counts(struct lab_pool *pool)
 	pool->counts.held_bytes = POOL_BYTES +
 				  pool->charged * object_charge(pool);
 	pool->counts.bookkeeping_bytes = shelf_bytes(&pool->shelf);
+	pool->counts.kept_pages = kept_pages(pool);
 	spin_unlock(&pool->counts_lock);
 }
 
@@ -258,13 +267,6 @@ static int lock_pool(struct lab_run *run, struct lab_pool *pool)
 		return 0;
 	mutex_unlock(&pool->lock);
 	return lab_refuse(run, -EINTR, "cancelled by a signal");
-}
-
-/* Pages that the pool took straight from the page allocator. */
-static s64 kept_pages(const struct lab_pool *pool)
-{
-	return shelf_count(&pool->shelf) * pool->source.kept_pages +
-	       pool->shelf.pages;
 }
 
 /* Frees @count objects, or fewer where the command is cancelled meanwhile. */
@@ -724,6 +726,31 @@ u64 pool_count(void)
 	nr = nr_pools;
 	mutex_unlock(&pools_lock);
 	return nr;
+}
+
+/**
+ * pool_show_ledger() - add to a record how the kernel's counters moved since the
+ * module was loaded
+ * @record:	the record
+ * @unused:	nothing
+ *
+ * Context: Process context, may sleep.
+ * Return: 0.
+ */
+int pool_show_ledger(struct lab_record *record, void *unused)
+{
+	struct lab_pool_counts counts;
+	struct lab_pool *pool;
+	s64 kept = 0;
+
+	mutex_lock(&pools_lock);
+	list_for_each_entry(pool, &pools, node) {
+		pool_counts(pool, &counts);
+		kept += counts.kept_pages;
+	}
+	mutex_unlock(&pools_lock);
+	ledger_record_all(record, kept);
+	return 0;
 }
 
 /**

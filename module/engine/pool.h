@@ -24,6 +24,8 @@
  * @held_bytes:	charged to the budget for the pool, its objects and their
  *		bookkeeping
  * @bookkeeping_bytes: what the bookkeeping really takes
+ * @kept_pages:	taken straight from the page allocator, so that no counter of
+ *		the kernel shows them
  */
 struct lab_pool_counts {
 	u64 nr_objects;
@@ -32,6 +34,7 @@ struct lab_pool_counts {
 	u64 nr_failed;
 	u64 held_bytes;
 	u64 bookkeeping_bytes;
+	s64 kept_pages;
 };
 
 /**
@@ -126,5 +129,6 @@ void pool_list_lock(void);
 void pool_list_unlock(void);
 struct list_head *pool_list(void);
 u64 pool_count(void);
+int pool_show_ledger(struct lab_record *record, void *unused);
 
 #endif

@@ -129,7 +129,6 @@ static int vmalloc_open(struct lab_source *source, struct lab_run *run,
 				     sizeof(pte_t)) +
 			       sizeof(struct vm_struct) +
 			       sizeof(struct vmap_area);
-	source->kept_pages = nr;
 	return 0;
 }
 

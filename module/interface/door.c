@@ -392,6 +392,7 @@ const struct lab_door top_doors[DOORS_MAX] = {
 	{ .name = "budget_bytes", .mode = 0400, .show = show_budget_bytes },
 	{ .name = "floor_bytes", .mode = 0400, .show = show_floor_bytes },
 	{ .name = "held_bytes", .mode = 0400, .show = show_held_bytes },
+	{ .name = "ledger", .mode = 0400, .show = pool_show_ledger },
 	{ .name = "experiments", .mode = 0400,
 	  .show = runner_show_experiments },
 	{}
