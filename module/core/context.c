@@ -18,7 +18,31 @@ const char *const lab_contexts[] = {
 	NULL
 };
 
-static int still(const struct cpumask *cpus, int (*fn)(void *arg), void *arg,
+/* A function on its way to where it is to run. */
+struct context_call {
+	int (*fn)(void *arg);
+	void *arg;
+	int result;
+	bool ran;
+	struct completion done;
+	struct tasklet_struct tasklet;
+	struct irq_work irq_work;
+};
+
+/*
+ * Every function that does not run in the task that asked is called from here,
+ * so that a tracer has a place to begin.
+ */
+static noinline int context_enter(void *arg)
+{
+	struct context_call *call = arg;
+
+	call->result = call->fn(call->arg);
+	call->ran = true;
+	return call->result;
+}
+
+static int still(const struct cpumask *cpus, struct context_call *call,
 		 char *reason)
 {
 	if (IS_ENABLED(CONFIG_PREEMPT_RT)) {
@@ -26,7 +50,7 @@ static int still(const struct cpumask *cpus, int (*fn)(void *arg), void *arg,
 			 "PREEMPT_RT: the allocator's locks sleep, so the machine cannot be held still");
 		return -EOPNOTSUPP;
 	}
-	return stop_machine(fn, arg, cpus);
+	return stop_machine(context_enter, call, cpus);
 }
 
 /**
@@ -45,27 +69,15 @@ static int still(const struct cpumask *cpus, int (*fn)(void *arg), void *arg,
  */
 int context_still(int (*fn)(void *arg), void *arg, char *reason)
 {
-	return still(NULL, fn, arg, reason);
+	struct context_call call = { .fn = fn, .arg = arg };
+
+	return still(NULL, &call, reason);
 }
 
 static int offline(unsigned int cpu, char *reason)
 {
 	snprintf(reason, LAB_REASON_SIZE, "CPU %u is not online", cpu);
 	return -ERANGE;
-}
-
-struct still_call {
-	int (*fn)(void *arg);
-	void *arg;
-	bool ran;
-};
-
-static int still_called(void *arg)
-{
-	struct still_call *call = arg;
-
-	call->ran = true;
-	return call->fn(call->arg);
 }
 
 /**
@@ -81,12 +93,12 @@ static int still_called(void *arg)
 int context_still_on(unsigned int cpu, int (*fn)(void *arg), void *arg,
 		     char *reason)
 {
-	struct still_call call = { .fn = fn, .arg = arg };
+	struct context_call call = { .fn = fn, .arg = arg };
 	int err;
 
 	if (cpu >= nr_cpu_ids)
 		return offline(cpu, reason);
-	err = still(cpumask_of(cpu), still_called, &call, reason);
+	err = still(cpumask_of(cpu), &call, reason);
 	/* Where no CPU of the mask is online stop_machine() calls nothing. */
 	return err || call.ran ? err : offline(cpu, reason);
 }
@@ -104,37 +116,29 @@ int context_still_on(unsigned int cpu, int (*fn)(void *arg), void *arg,
  */
 int context_on(unsigned int cpu, int (*fn)(void *arg), void *arg, char *reason)
 {
-	int err = -ENXIO;
+	struct context_call call = { .fn = fn, .arg = arg };
 
 	if (cpu < nr_cpu_ids)
-		err = smp_call_on_cpu(cpu, fn, arg, false);
-	return err == -ENXIO ? offline(cpu, reason) : err;
-}
-
-/* A function on its way into an interrupt. */
-struct context_call {
-	int (*fn)(void *arg);
-	void *arg;
-	int result;
-	struct completion done;
-	struct tasklet_struct tasklet;
-	struct irq_work irq_work;
-};
-
-static void call_it(struct context_call *call)
-{
-	call->result = call->fn(call->arg);
-	complete(&call->done);
+		smp_call_on_cpu(cpu, context_enter, &call, false);
+	return call.ran ? call.result : offline(cpu, reason);
 }
 
 static void call_in_softirq(struct tasklet_struct *tasklet)
 {
-	call_it(container_of(tasklet, struct context_call, tasklet));
+	struct context_call *call =
+		container_of(tasklet, struct context_call, tasklet);
+
+	context_enter(call);
+	complete(&call->done);
 }
 
 static void call_in_hardirq(struct irq_work *work)
 {
-	call_it(container_of(work, struct context_call, irq_work));
+	struct context_call *call =
+		container_of(work, struct context_call, irq_work);
+
+	context_enter(call);
+	complete(&call->done);
 }
 
 /**

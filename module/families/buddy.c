@@ -339,6 +339,46 @@ static int buddy_merge(struct lab_run *run)
 	return err;
 }
 
+/*
+ * One function each, so that a call tree has a beginning; and after the call, so
+ * that it is no jump, which would leave it out of the tree.
+ */
+static noinline struct page *path_alloc(unsigned int order)
+{
+	struct page *page = alloc_pages(GFP_LAB, order);
+
+	barrier();
+	return page;
+}
+
+static noinline void path_free(struct page *page, unsigned int order)
+{
+	__free_pages(page, order);
+	barrier();
+}
+
+static int buddy_path(struct lab_run *run)
+{
+	unsigned int order = lab_number(run, "order");
+	unsigned int rounds = lab_number(run, "rounds"), i;
+	int err = lab_charge(run, PAGE_SIZE << order);
+
+	for (i = 0; !err && i < rounds; i++) {
+		struct page *page = path_alloc(order);
+
+		if (!page)
+			return lab_refuse(run, -ENOMEM,
+					  "no free block of order %u", order);
+		path_free(page, order);
+		err = context_breathe(run->reason);
+	}
+	record_number(&run->record, "order", order);
+	record_number(&run->record, "nr_rounds", i);
+	record_text(&run->record, "alloc_function", "%ps", path_alloc);
+	record_text(&run->record, "free_function", "%ps", path_free);
+	return err;
+}
+
 /* The allocator */
 
 static int pages_open(struct lab_source *source, struct lab_run *run,
@@ -426,6 +466,13 @@ static const struct lab_param split_params[] = {
 	{}
 };
 
+static const struct lab_param path_params[] = {
+	{ .name = "order", .help = "of the block", .max = MAX_PAGE_ORDER },
+	{ .name = "rounds", .help = "times to allocate and free", .min = 1,
+	  .max = 1000, .def = 2 },
+	{}
+};
+
 static const struct lab_experiment buddy_experiments[] = {
 	{ .name = "freelists", .run = buddy_freelists,
 	  .help = "each zone keeps one free list per order" },
@@ -436,6 +483,8 @@ static const struct lab_experiment buddy_experiments[] = {
 	  .help = "a larger block is halved until it fits" },
 	{ .name = "merge", .run = buddy_merge, .params = split_params,
 	  .help = "freeing the block merges the halves: all is as before" },
+	{ .name = "path", .run = buddy_path, .params = path_params,
+	  .help = "the calls of an allocation and a free, for a tracer to show" },
 	{}
 };
 
