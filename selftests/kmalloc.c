@@ -32,7 +32,7 @@ TEST_F(kmalloc, classes)
 {
 	static int class_of[LARGEST_CLASS + 1];
 	struct record *record = run("kmalloc.classes");
-	int n = read_classes(class_of), rows = 0, size;
+	int n = read_classes(class_of), rows = 0, waste = 0, size;
 
 	ASSERT_EQ(0, record->err);
 	ASSERT_GT(n, 1);
@@ -41,57 +41,121 @@ TEST_F(kmalloc, classes)
 		char row[32];
 
 		snprintf(row, sizeof(row), "class.%d", class);
+		waste = class_of[size - 1] == class ? waste : 0;
+		waste += class - size;
 		if (class_of[size - 1] != class) {
 			ASSERT_EQ(size, cell_of(record, row, "from_bytes"));
 			EXPECT_EQ(class - size,
 				  cell_of(record, row, "max_waste_bytes"));
 			rows++;
 		}
-		if (size == LARGEST_CLASS || class_of[size + 1] != class)
+		if (size == LARGEST_CLASS || class_of[size + 1] != class) {
 			ASSERT_EQ(size, cell_of(record, row, "to_bytes"));
+			EXPECT_EQ(waste,
+				  cell_of(record, row, "all_waste_bytes"));
+		}
 	}
 	EXPECT_EQ(n, rows);
 }
 
 /*
- * Objects of 100 bytes turn up in kmalloc-128 and in no neighbour.  Objects
- * that are free in slabs which a CPU has taken for itself count as in use, so
- * the count is off by at most what all CPUs can have taken.
+ * Objects that are in use in a cache.  Those that are free in slabs which a CPU
+ * has taken for itself count as in use, so the count is off by at most what all
+ * CPUs can have taken.
  */
+struct in_use {
+	long long count, slack;
+};
+
+static bool count_in_use(const char *cache, struct in_use *use)
+{
+	long long size, per_slab, partial;
+	char path[128];
+
+	if (!read_slabinfo(cache, &size, &use->count))
+		return false;
+	snprintf(path, sizeof(path), "/sys/kernel/slab/%s/objs_per_slab",
+		 cache);
+	per_slab = read_number(path);
+	snprintf(path, sizeof(path), "/sys/kernel/slab/%s/cpu_partial", cache);
+	partial = read_number(path);
+	/*
+	 * Partial slabs are taken as if half full (mm/slub.c,
+	 * slub_set_cpu_partial()).
+	 */
+	use->slack = sysconf(_SC_NPROCESSORS_ONLN) *
+		     (2 * per_slab + 2 * partial);
+	return per_slab != MISSING && partial != MISSING;
+}
+
+/*
+ * Whether so many objects more are in use, as closely as that can be told of
+ * many.
+ */
+static bool has_grown(const struct in_use *before, const struct in_use *after,
+		      int count)
+{
+	return llabs(after->count - before->count - count) <= before->slack;
+}
+
+#define CACHES_MAX	4
+
+/*
+ * Whether nothing else came into use, or went out of it, in any cache while
+ * objects were held: there are as many afterwards as before.
+ */
+static bool was_quiet(const char *const *cache, int nr,
+		      const struct in_use *before)
+{
+	struct in_use after;
+	int i;
+
+	for (i = 0; i < nr; i++)
+		if (!count_in_use(cache[i], &after) ||
+		    !has_grown(&before[i], &after, 0))
+			return false;
+	return true;
+}
+
+/*
+ * Whether many objects of a pool turn up in the cache that is the @which of
+ * them and none in the others.  Returns -1 where the machine is never quiet.
+ */
+static int pool_is_in(const char *pool, const char *const *cache, int nr,
+		      int which)
+{
+	struct in_use before[CACHES_MAX], held[CACHES_MAX];
+	int tries, i;
+
+	for (tries = 0; tries < QUIET_TRIES; tries++) {
+		bool found = true;
+
+		for (i = 0; i < nr; i++)
+			found &= count_in_use(cache[i], &before[i]) &&
+				 before[i].slack < NR_OBJECTS / 2;
+		if (!found || run("pool.create name=held %s", pool)->err)
+			return 0;
+		if (run("pool.alloc name=held count=%d", NR_OBJECTS)->err)
+			found = false;
+		for (i = 0; i < nr; i++)
+			found &= count_in_use(cache[i], &held[i]) &&
+				 has_grown(&before[i], &held[i],
+					   i == which ? NR_OBJECTS : 0);
+		if (run("pool.destroy name=held")->err)
+			return 0;
+		if (was_quiet(cache, nr, before))
+			return found;
+	}
+	return -1;
+}
+
+/* Objects of 100 bytes turn up in kmalloc-128 and in no neighbour. */
 TEST_F(kmalloc, classes_held)
 {
 	static const char *const cache[] = {"kmalloc-96", "kmalloc-128",
 					    "kmalloc-192"};
-	long long before[3], after[3], size, slack[3];
-	int i;
 
-	for (i = 0; i < 3; i++) {
-		char path[128];
-		long long per_slab, partial;
-
-		ASSERT_TRUE(read_slabinfo(cache[i], &size, &before[i]));
-		snprintf(path, sizeof(path),
-			 "/sys/kernel/slab/%s/objs_per_slab", cache[i]);
-		per_slab = read_number(path);
-		snprintf(path, sizeof(path), "/sys/kernel/slab/%s/cpu_partial",
-			 cache[i]);
-		partial = read_number(path);
-		/*
-		 * Partial slabs are taken as if half full (mm/slub.c,
-		 * slub_set_cpu_partial()).
-		 */
-		slack[i] = sysconf(_SC_NPROCESSORS_ONLN) *
-			   (2 * per_slab + 2 * partial);
-		ASSERT_LT(slack[i], NR_OBJECTS / 2);
-	}
-	ASSERT_OK("pool.create name=classes allocator=kmalloc size=100");
-	EXPECT_OK("pool.alloc name=classes count=%d", NR_OBJECTS);
-	for (i = 0; i < 3; i++)
-		EXPECT_TRUE(read_slabinfo(cache[i], &size, &after[i]));
-	EXPECT_OK("pool.destroy name=classes");
-	EXPECT_LE(llabs(after[0] - before[0]), slack[0]);
-	EXPECT_LE(llabs(after[1] - before[1] - NR_OBJECTS), slack[1]);
-	EXPECT_LE(llabs(after[2] - before[2]), slack[2]);
+	EXPECT_EQ(1, pool_is_in("allocator=kmalloc size=100", cache, 3, 1));
 }
 
 /* As vmalloc.scatter, but all frames are one run. */
@@ -105,6 +169,7 @@ TEST_F(kmalloc, contiguous)
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		record = *run("kmalloc.contiguous size=%d", sizes[i]);
 		ASSERT_EQ(0, record.err);
+		EXPECT_EQ(sizes[i], number_of(&record, "size_bytes"));
 		EXPECT_EQ(sizes[i] / PAGE_BYTES, number_of(&record, "nr_pages"));
 		EXPECT_EQ(1, number_of(&record, "nr_runs"));
 		EXPECT_EQ(1, nr_runs(&record));
@@ -112,9 +177,9 @@ TEST_F(kmalloc, contiguous)
 
 	if (access("/proc/kcore", R_OK))
 		SKIP(return, "kmalloc.contiguous: no /proc/kcore");
-	pid = hold("kmalloc", "contiguous size=65536 hold_ms=400", &record);
+	pid = hold("kmalloc", "contiguous size=65536 hold_ms=60000", &record);
 	marked = nr_marked(&record);
-	ASSERT_EQ(0, exit_code_of(pid));
+	ASSERT_TRUE(let_go(pid));
 	EXPECT_EQ(16, marked);
 	EXPECT_EQ(1, nr_runs(&record));
 	EXPECT_EQ(number_of(&record, "first_pfn"), cell_of(&record, "frames", "0"));
@@ -124,18 +189,360 @@ TEST_F(kmalloc, contiguous)
 TEST_F(kmalloc, contiguous_held)
 {
 	struct place place;
-	int i;
 
 	ASSERT_OK("pool.create name=row allocator=kmalloc size=65536");
 	EXPECT_OK("pool.alloc name=row count=1");
 	ASSERT_EQ(1, read_layout("row", &place, 1));
 	EXPECT_EQ(16, place.pages);
 	EXPECT_EQ(1, place.runs);
-	EXPECT_NE(0, page_flags(place.pfn) & FLAG_COMPOUND_HEAD);
-	for (i = 1; i < 16; i++)
-		EXPECT_NE(0, page_flags(place.pfn + i) & FLAG_COMPOUND_TAIL);
-	EXPECT_EQ(0, page_flags(place.pfn + 16) & FLAG_COMPOUND_TAIL);
+	EXPECT_TRUE(is_block(place.pfn, 4));
 	EXPECT_OK("pool.destroy name=row");
+}
+
+static const struct {
+	const char *name, *small, *large;
+} types[] = {
+	{"normal", "kmalloc-128", "kmalloc-1k"},
+	{"cgroup", "kmalloc-cg-128", "kmalloc-cg-1k"},
+	{"reclaimable", "kmalloc-rcl-128", "kmalloc-rcl-1k"},
+	{"dma", "dma-kmalloc-128", "dma-kmalloc-1k"},
+};
+
+#define NR_TYPES	ARRAY_SIZE(types)
+
+/* While they are held, each cache has its objects, and only as many. */
+TEST_F(kmalloc, types)
+{
+	struct in_use before[NR_TYPES], held[NR_TYPES];
+	bool slab[NR_TYPES], low[NR_TYPES];
+	const char *cache[NR_TYPES];
+	static struct record record;
+	int count = 1000, tries, i;
+
+	for (i = 0; i < NR_TYPES; i++) {
+		cache[i] = types[i].large;
+		if (!count_in_use(cache[i], &before[i]))
+			SKIP(return, "kmalloc.types: no cache %s", cache[i]);
+	}
+	for (tries = 0; tries < QUIET_TRIES; tries++) {
+		pid_t pid;
+
+		for (i = 0; i < NR_TYPES; i++)
+			count_in_use(cache[i], &before[i]);
+		pid = hold("kmalloc",
+			   "types size=1000 count=1000 hold_ms=60000", &record);
+		for (i = 0; i < NR_TYPES; i++) {
+			char row[32], zone[16] = "";
+			uint64_t flags;
+			long long pfn;
+			int node;
+
+			snprintf(row, sizeof(row), "type.%s", types[i].name);
+			EXPECT_EQ(count, cell_of(&record, row, "nr_objects"));
+			EXPECT_EQ(1024, cell_of(&record, row, "class_bytes"));
+			pfn = cell_of(&record, row, "slab_pfn");
+			flags = page_flags(pfn);
+			slab[i] = (flags & FLAG_SLAB) &&
+				  (flags & FLAG_COMPOUND_HEAD);
+			low[i] = zone_of_frame(pfn, &node, zone) &&
+				 !strcmp(zone, "DMA");
+			count_in_use(cache[i], &held[i]);
+		}
+		ASSERT_TRUE(let_go(pid));
+		if (was_quiet(cache, NR_TYPES, before))
+			break;
+	}
+	EXPECT_LT(tries, QUIET_TRIES) TH_LOG("the caches are never quiet");
+	for (i = 0; i < NR_TYPES; i++) {
+		ASSERT_LT(before[i].slack, count / 2);
+		EXPECT_TRUE(has_grown(&before[i], &held[i], count));
+		EXPECT_TRUE(slab[i]);
+		/* Others come to the lowest zone only when all else is full. */
+		EXPECT_EQ(!strcmp(types[i].name, "dma"), low[i]);
+	}
+}
+
+/* A pool's objects turn up in the cache of its type and in no other. */
+TEST_F(kmalloc, types_held)
+{
+	const char *cache[NR_TYPES];
+	int i;
+
+	for (i = 0; i < NR_TYPES; i++) {
+		struct in_use use;
+
+		cache[i] = types[i].small;
+		if (!count_in_use(cache[i], &use))
+			SKIP(return, "kmalloc.types: no cache %s", cache[i]);
+	}
+	for (i = 0; i < NR_TYPES; i++) {
+		char pool[64];
+
+		snprintf(pool, sizeof(pool),
+			 "allocator=kmalloc size=100 type=%s", types[i].name);
+		EXPECT_EQ(1, pool_is_in(pool, cache, NR_TYPES, i))
+			TH_LOG("%s", pool);
+	}
+}
+
+/*
+ * On both sides of the largest class, while held: a slab, which has the flag of
+ * one, and a block that has not.
+ */
+TEST_F(kmalloc, large)
+{
+	static const struct {
+		const char *command;
+		int size, order;
+	} large[] = {
+		{"large hold_ms=60000", LARGEST_CLASS + 1, 2},
+		{"large size=16384 hold_ms=60000", 16384, 2},
+		{"large size=1M hold_ms=60000", 1 << 20, 8},
+	};
+	static struct record record;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(large); i++) {
+		bool in_slab, block_in_slab, slab, block;
+		long long pfn, slab_order;
+		pid_t pid;
+
+		pid = hold("kmalloc", large[i].command, &record);
+		pfn = cell_of(&record, "class", "pfn");
+		slab_order = cell_of(&record, "class", "order");
+		in_slab = page_flags(pfn) & FLAG_SLAB;
+		slab = is_block(pfn, slab_order);
+		pfn = cell_of(&record, "large", "pfn");
+		block_in_slab = page_flags(pfn) & FLAG_SLAB;
+		block = is_block(pfn, large[i].order);
+		ASSERT_TRUE(let_go(pid));
+
+		EXPECT_EQ(LARGEST_CLASS,
+			  cell_of(&record, "class", "size_bytes"));
+		EXPECT_EQ(LARGEST_CLASS,
+			  cell_of(&record, "class", "usable_bytes"));
+		EXPECT_EQ(1, cell_of(&record, "class", "slab"));
+		EXPECT_EQ(read_number("/sys/kernel/slab/kmalloc-8k/order"),
+			  slab_order);
+		EXPECT_TRUE(in_slab);
+		EXPECT_TRUE(slab);
+
+		EXPECT_EQ(large[i].size,
+			  cell_of(&record, "large", "size_bytes"));
+		EXPECT_EQ(PAGE_BYTES << large[i].order,
+			  cell_of(&record, "large", "usable_bytes"));
+		EXPECT_EQ(0, cell_of(&record, "large", "slab"));
+		EXPECT_EQ(large[i].order, cell_of(&record, "large", "order"));
+		EXPECT_FALSE(block_in_slab);
+		EXPECT_TRUE(block);
+	}
+}
+
+/* The smallest class and the largest order are the kernel's own. */
+TEST_F(kmalloc, limits)
+{
+	static int class_of[LARGEST_CLASS + 1];
+	long long largest = PAGE_BYTES << (NR_ORDERS - 1);
+	static struct record record;
+	int lines, tries;
+	bool block;
+	pid_t pid;
+
+	ASSERT_LT(1, read_classes(class_of));
+	for (tries = 0; tries < QUIET_TRIES; tries++) {
+		lines = nr_logged("\n");
+		pid = hold("kmalloc", "limits hold_ms=60000", &record);
+		block = is_block(cell_of(&record, "largest", "pfn"),
+				 NR_ORDERS - 1);
+		ASSERT_TRUE(let_go(pid));
+		if (nr_logged("\n") == lines)
+			break;
+	}
+	EXPECT_LT(tries, QUIET_TRIES) TH_LOG("each time the log grows");
+	EXPECT_EQ(0, cell_of(&record, "zero", "size_bytes"));
+	EXPECT_EQ(0, cell_of(&record, "zero", "errno"));
+	EXPECT_EQ(0, cell_of(&record, "zero", "usable_bytes"));
+	EXPECT_EQ(1, cell_of(&record, "smallest", "size_bytes"));
+	EXPECT_EQ(0, cell_of(&record, "smallest", "errno"));
+	EXPECT_EQ(class_of[1], cell_of(&record, "smallest", "usable_bytes"));
+	EXPECT_EQ(largest, cell_of(&record, "largest", "size_bytes"));
+	EXPECT_EQ(0, cell_of(&record, "largest", "errno"));
+	EXPECT_EQ(largest, cell_of(&record, "largest", "usable_bytes"));
+	EXPECT_TRUE(block);
+	EXPECT_EQ(largest + 1, cell_of(&record, "past", "size_bytes"));
+	EXPECT_EQ(ENOMEM, cell_of(&record, "past", "errno"));
+	EXPECT_EQ(0, cell_of(&record, "past", "usable_bytes"));
+}
+
+/* The bytes of an object whose place a record tells, by physical address. */
+static bool read_object(const struct record *record, const char *row, void *buf,
+			size_t size)
+{
+	return read_physical(cell_of(record, row, "pfn") * PAGE_BYTES +
+			     cell_of(record, row, "offset_bytes"), buf, size);
+}
+
+/*
+ * Seen from outside the object is zero, but for the mark at its end that the
+ * module left to tell it from others.
+ */
+TEST_F(kmalloc, zero)
+{
+	static const unsigned char zeroes[1000 - sizeof(uint64_t)];
+	static int class_of[LARGEST_CLASS + 1];
+	bool clears = nr_logged("heap alloc:on");
+	static struct record record;
+	unsigned long long nr, product;
+	unsigned char seen[1000];
+	uint64_t mark;
+	bool found;
+	pid_t pid;
+
+	if (access("/proc/kcore", R_OK))
+		SKIP(return, "kmalloc.zero: no /proc/kcore");
+	pid = hold("kmalloc", "zero size=1000 hold_ms=60000", &record);
+	found = read_object(&record, "kzalloc", seen, sizeof(seen));
+	ASSERT_TRUE(let_go(pid));
+	ASSERT_TRUE(found);
+	memcpy(&mark, seen + sizeof(zeroes), sizeof(mark));
+	EXPECT_EQ(mark, (uint64_t)number_of(&record, "mark"));
+	EXPECT_EQ(0, memcmp(seen, zeroes, sizeof(zeroes)));
+
+	EXPECT_EQ(1000, cell_of(&record, "kzalloc", "size_bytes"));
+	EXPECT_EQ(1, cell_of(&record, "kzalloc", "reused"));
+	EXPECT_EQ(1000, cell_of(&record, "kzalloc", "nr_zero_bytes"));
+	/*
+	 * With init_on_alloc, as the kernel logged when it started, all that is
+	 * handed out is clear; else an object has what was in it, but for the
+	 * pointer to the next free one.
+	 */
+	EXPECT_EQ(1000, cell_of(&record, "kmalloc", "size_bytes"));
+	EXPECT_EQ(1, cell_of(&record, "kmalloc", "reused"));
+	if (clears) {
+		EXPECT_EQ(1000, cell_of(&record, "kmalloc", "nr_zero_bytes"));
+	} else {
+		EXPECT_GE(sizeof(void *),
+			  cell_of(&record, "kmalloc", "nr_zero_bytes"));
+	}
+
+	nr = ULLONG_MAX / 1000 + 1;
+	product = nr * 1000;
+	ASSERT_LT(1, read_classes(class_of));
+	EXPECT_EQ(nr, cell_of(&record, "overflow", "nr"));
+	EXPECT_EQ(1000, cell_of(&record, "overflow", "size_bytes"));
+	EXPECT_EQ(ENOMEM, cell_of(&record, "overflow", "kcalloc_errno"));
+	EXPECT_EQ(product, cell_of(&record, "overflow", "product_bytes"));
+	EXPECT_EQ(class_of[product],
+		  cell_of(&record, "overflow", "kmalloc_bytes"));
+}
+
+static bool same_object(const struct record *record, const char *a,
+			const char *b)
+{
+	return cell_of(record, a, "pfn") == cell_of(record, b, "pfn") &&
+	       cell_of(record, a, "offset_bytes") ==
+	       cell_of(record, b, "offset_bytes");
+}
+
+/* From within each class to its end, and one byte further. */
+TEST_F(kmalloc, krealloc)
+{
+	static const int sizes[] = { 5, 100, 1000, 5000 };
+	static int class_of[LARGEST_CLASS + 2];
+	static unsigned char seen[LARGEST_CLASS];
+	static struct record record;
+	int i, j;
+
+	if (access("/proc/kcore", R_OK))
+		SKIP(return, "kmalloc.krealloc: no /proc/kcore");
+	ASSERT_LT(1, read_classes(class_of));
+	/* Past the largest class is a block of the next order. */
+	class_of[LARGEST_CLASS + 1] = 2 * LARGEST_CLASS;
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		int size = sizes[i], class = class_of[size], kept = 0;
+		long long mark;
+		char command[64];
+		bool found;
+		pid_t pid;
+
+		snprintf(command, sizeof(command),
+			 "krealloc size=%d hold_ms=60000", size);
+		pid = hold("kmalloc", command, &record);
+		found = read_object(&record, "beyond", seen, size);
+		ASSERT_TRUE(let_go(pid));
+		ASSERT_TRUE(found);
+		mark = number_of(&record, "mark");
+		for (j = 0; j < size; j++)
+			kept += seen[j] == (unsigned char)(mark + j);
+		EXPECT_EQ(size, kept);
+		EXPECT_EQ(size, cell_of(&record, "kmalloc", "size_bytes"));
+		EXPECT_EQ(class, cell_of(&record, "within", "size_bytes"));
+		EXPECT_EQ(class + 1, cell_of(&record, "beyond", "size_bytes"));
+		EXPECT_EQ(class, cell_of(&record, "kmalloc", "usable_bytes"));
+		EXPECT_EQ(class, cell_of(&record, "within", "usable_bytes"));
+		EXPECT_EQ(class_of[class + 1],
+			  cell_of(&record, "beyond", "usable_bytes"));
+		EXPECT_EQ(size, cell_of(&record, "kmalloc", "kept_bytes"));
+		EXPECT_EQ(size, cell_of(&record, "within", "kept_bytes"));
+		EXPECT_EQ(size, cell_of(&record, "beyond", "kept_bytes"));
+		EXPECT_TRUE(same_object(&record, "kmalloc", "within"));
+		EXPECT_EQ(0, cell_of(&record, "within", "moved"));
+		EXPECT_FALSE(same_object(&record, "within", "beyond"));
+		EXPECT_EQ(1, cell_of(&record, "beyond", "moved"));
+	}
+}
+
+/* Whether /proc/vmallocinfo has the area of a row, with so many pages. */
+static bool shows_area(const struct record *record, const char *row, int pages)
+{
+	const char *area = strstr(text_of(record, row) ?: "", "area=");
+	char line[512], shown[32], wanted[32], count[32];
+	long long bytes;
+
+	if (!area || sscanf(area, "area=%31[0-9a-f]", wanted) != 1)
+		return false;
+	snprintf(count, sizeof(count), "pages=%d ", pages);
+	/* It counts the guard page to the size. */
+	return find_line("/proc/vmallocinfo", wanted, count, line,
+			 sizeof(line)) &&
+	       strstr(line, "kvmalloc_area") &&
+	       parse_area(line, shown, &bytes) && !strcmp(shown, wanted) &&
+	       bytes == (pages + 1) * (long long)PAGE_BYTES;
+}
+
+TEST_F(kmalloc, kvmalloc)
+{
+	bool in_slab, large, fragmented;
+	static struct record record;
+	uint64_t flags;
+	int marked;
+	pid_t pid;
+
+	if (access("/proc/kcore", R_OK))
+		SKIP(return, "kmalloc.kvmalloc: no /proc/kcore");
+	if (read_number("/proc/sys/kernel/kptr_restrict"))
+		SKIP(return, "kmalloc.kvmalloc: kptr_restrict hides addresses");
+	if (zoneinfo_number(0, "DMA", -1, "managed") <= 0)
+		SKIP(return, "kmalloc.kvmalloc: no zone DMA");
+	pid = hold("kmalloc", "kvmalloc hold_ms=60000", &record);
+	flags = page_flags(cell_of(&record, "small", "slab_pfn"));
+	in_slab = (flags & FLAG_SLAB) && (flags & FLAG_COMPOUND_HEAD);
+	large = shows_area(&record, "large", 2048);
+	fragmented = shows_area(&record, "fragmented", 16);
+	marked = nr_marked(&record);
+	ASSERT_TRUE(let_go(pid));
+	EXPECT_EQ(3000, cell_of(&record, "small", "size_bytes"));
+	EXPECT_EQ(0, cell_of(&record, "small", "vmalloc"));
+	EXPECT_TRUE(in_slab);
+	EXPECT_EQ(8 << 20, cell_of(&record, "large", "size_bytes"));
+	EXPECT_EQ(1, cell_of(&record, "large", "vmalloc"));
+	EXPECT_TRUE(large);
+	/* Of a size that is one block where there is one. */
+	EXPECT_EQ(65536, cell_of(&record, "fragmented", "size_bytes"));
+	EXPECT_EQ(1, cell_of(&record, "fragmented", "vmalloc"));
+	EXPECT_TRUE(fragmented);
+	EXPECT_EQ(16, marked);
+	EXPECT_EQ(16, nr_runs(&record));
 }
 
 TEST_HARNESS_MAIN

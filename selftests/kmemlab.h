@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/klog.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -501,22 +502,52 @@ static inline bool pin_to_cpu(int cpu)
 }
 
 /* Bits of /proc/kpageflags (include/uapi/linux/kernel-page-flags.h). */
+#define FLAG_SLAB		(1ULL << 7)
 #define FLAG_BUDDY		(1ULL << 10)
 #define FLAG_COMPOUND_HEAD	(1ULL << 15)
 #define FLAG_COMPOUND_TAIL	(1ULL << 16)
 
-static inline uint64_t page_flags(unsigned long pfn)
+/* A frame's word in a file that has one for each, or all ones. */
+static inline uint64_t read_page_word(const char *path, unsigned long pfn)
 {
-	int fd = open("/proc/kpageflags", O_RDONLY);
-	uint64_t flags = ~0ULL;
+	int fd = open(path, O_RDONLY);
+	uint64_t word = ~0ULL;
 
 	if (fd >= 0) {
-		if (pread(fd, &flags, sizeof(flags), pfn * sizeof(flags)) !=
-		    sizeof(flags))
-			flags = ~0ULL;
+		if (pread(fd, &word, sizeof(word), pfn * sizeof(word)) !=
+		    sizeof(word))
+			word = ~0ULL;
 		close(fd);
 	}
-	return flags;
+	return word;
+}
+
+static inline uint64_t page_flags(unsigned long pfn)
+{
+	return read_page_word("/proc/kpageflags", pfn);
+}
+
+/*
+ * Whether at a frame begins a compound block of this order: a head, its tails,
+ * and behind them no further tail.
+ */
+static inline bool is_block(unsigned long pfn, int order)
+{
+	static uint64_t flags[(1 << (NR_ORDERS - 1)) + 1];
+	int fd = open("/proc/kpageflags", O_RDONLY), nr = 1 << order, i;
+	bool is;
+
+	if (fd < 0)
+		return false;
+	is = order >= 0 && order < NR_ORDERS &&
+	     pread(fd, flags, (nr + 1) * sizeof(*flags),
+		   pfn * sizeof(*flags)) == (nr + 1) * sizeof(*flags) &&
+	     flags[0] & FLAG_COMPOUND_HEAD &&
+	     !(flags[nr] & FLAG_COMPOUND_TAIL);
+	for (i = 1; is && i < nr; i++)
+		is = flags[i] & FLAG_COMPOUND_TAIL;
+	close(fd);
+	return is;
 }
 
 /*
@@ -589,6 +620,53 @@ static inline int nr_logged(const char *text)
 	return n;
 }
 
+/* Control groups, of version 2 */
+
+#define CGROUP_ROOT	"/sys/fs/cgroup"
+
+static inline const char *cgroup_path(const char *name, const char *file)
+{
+	static char path[256];
+
+	snprintf(path, sizeof(path), CGROUP_ROOT "/%s/%s", name, file);
+	return path;
+}
+
+/* A group whose memory is accounted; false where that cannot be had. */
+static inline bool cgroup_make(const char *name)
+{
+	write_file(CGROUP_ROOT "/cgroup.subtree_control", "+memory");
+	if (mkdir(cgroup_path(name, ""), 0755) && errno != EEXIST)
+		return false;
+	return !access(cgroup_path(name, "memory.stat"), R_OK);
+}
+
+/* The caller becomes a member.  Returns 0 or the errno. */
+static inline int cgroup_enter(const char *name)
+{
+	return write_file(cgroup_path(name, "cgroup.procs"), "0");
+}
+
+static inline long long cgroup_number(const char *name, const char *file,
+				      const char *key)
+{
+	return keyed_number(cgroup_path(name, file), key);
+}
+
+/* What /proc/kpagecgroup has for the frames that are charged to it. */
+static inline uint64_t cgroup_inode(const char *name)
+{
+	struct stat st;
+
+	return stat(cgroup_path(name, ""), &st) ? 0 : st.st_ino;
+}
+
+/* Its members have ended.  Returns 0 or the errno. */
+static inline int cgroup_remove(const char *name)
+{
+	return rmdir(cgroup_path(name, "")) ? errno : 0;
+}
+
 /* Commands that run while something else is looked at */
 
 /*
@@ -635,26 +713,50 @@ static inline double kill_command(pid_t pid)
 	return seconds() - start;
 }
 
+/* Whether an experiment of the family holds what it shows, and its record. */
+static inline bool is_held(const char *family, struct record *record)
+{
+	char result[128];
+
+	snprintf(result, sizeof(result), LAB "%s/result", family);
+	return read_file(result, record->text, sizeof(record->text)) > 0 &&
+	       text_is(record, "status", "running");
+}
+
+/* Waits until one does. */
+static inline bool await_held(const char *family, struct record *record)
+{
+	double end = seconds() + 10;
+
+	while (!is_held(family, record) && seconds() < end)
+		usleep(1000);
+	return text_is(record, "status", "running");
+}
+
 /*
  * Starts an experiment that holds what it shows, and waits for its record; the
- * caller looks at what is held and then waits for the process, which ends with
- * the errno of the write.
+ * caller looks at what is held and then ends it with let_go(), or waits for the
+ * process, which ends with the errno of the write.
  */
 static inline pid_t hold(const char *family, const char *command,
 			 struct record *record)
 {
-	char file[128], result[128];
-	double end = seconds() + 10;
+	char file[128];
 	pid_t pid;
 
 	snprintf(file, sizeof(file), LAB "%s/run", family);
-	snprintf(result, sizeof(result), LAB "%s/result", family);
 	pid = run_aside(file, command);
-	do {
-		usleep(1000);
-		read_file(result, record->text, sizeof(record->text));
-	} while (!text_is(record, "status", "running") && seconds() < end);
+	await_held(family, record);
 	return pid;
+}
+
+/*
+ * Whether what hold() started was still held.  With a hold_ms that never ends
+ * the test takes no longer than it needs, however slow the machine.
+ */
+static inline bool let_go(pid_t pid)
+{
+	return kill_command(pid) >= 0;
 }
 
 /*

@@ -85,6 +85,7 @@ struct lab_experiment {
  * @kept_pages:	pages of @charge_bytes that no counter of the kernel shows
  *		(those straight from the buddy), for the ledger
  * @order:	order of an object, for allocators of pages
+ * @gfp:	flags that each request has beside those it is made with
  * @cache:	the cache, for slab; owner: this source
  * @reserve:	what the allocator keeps ready, for mempool; owner: this source
  * @keeps_slabs: objects share slabs, which go back to the page allocator only
@@ -103,6 +104,7 @@ struct lab_source {
 	size_t charge_bytes;
 	unsigned long kept_pages;
 	unsigned int order;
+	gfp_t gfp;
 	struct kmem_cache *cache;
 	void *reserve;
 	bool keeps_slabs;
