@@ -1,9 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "kmemlab.h"
 
+#include <sys/utsname.h>
+
 /* Orders that bypass the per-CPU lists and can be cut out of a larger block. */
 #define FIRST_ORDER	4
 #define LAST_ORDER	8
+
+#define PAGEBLOCK_ORDER	9	/* 2 MiB, a huge page */
+
+/* First frame at 16 MiB, and at 4 GiB. */
+#define DMA_END		(1LL << (24 - 12))
+#define DMA32_END	(1LL << (32 - 12))
 
 LAB_FIXTURE(buddy);
 
@@ -89,6 +97,394 @@ TEST_F(buddy, alignment)
 		EXPECT_EQ(0, page_flags(place.pfn) & FLAG_BUDDY);
 		EXPECT_OK("pool.destroy name=aligned");
 	}
+}
+
+/* The zones of a record that names one with each of its frames. */
+static bool is_place(const struct record *record, const char *row, int frame)
+{
+	char zone[16], name[16] = "";
+	const char *cell = text_of(record, row);
+	int node;
+
+	return cell && sscanf(cell, "node=%*d zone=%15s", name) == 1 &&
+	       zone_of_frame(numbered_cell_of(record, "frames", frame), &node,
+			     zone) &&
+	       node == cell_of(record, row, "node") && !strcmp(zone, name);
+}
+
+TEST_F(buddy, zones)
+{
+	struct zone_counts zones[ZONES_MAX];
+	static struct record record;
+	int n = read_buddyinfo(zones), node, i;
+	char row[64];
+
+	/* Each node's zones stand in order, and the last is the highest. */
+	for (i = 0; i < n; i++) {
+		pid_t pid;
+
+		node = zones[i].node;
+		if (i + 1 < n && zones[i + 1].node == node)
+			continue;
+		ASSERT_LT(zoneinfo_number(node, zones[i].zone, -1, "high"),
+			  zoneinfo_number(node, zones[i].zone, -1, "free"))
+			TH_LOG("the highest zone has no room");
+		snprintf(row, sizeof(row), "zones node=%d hold_ms=100", node);
+		pid = hold("buddy", row, &record);
+		/* Seen by their frames, the pages are those handed out. */
+		EXPECT_EQ(3, nr_marked(&record));
+		EXPECT_EQ(0, exit_code_of(pid));
+		EXPECT_GT(DMA_END, numbered_cell_of(&record, "frames", 0));
+		EXPECT_GT(DMA32_END, numbered_cell_of(&record, "frames", 1));
+		EXPECT_TRUE(is_place(&record, "dma", 0));
+		EXPECT_TRUE(is_place(&record, "dma32", 1));
+		EXPECT_TRUE(is_place(&record, "kernel", 2));
+		snprintf(row, sizeof(row), "node=%d zone=%s", node,
+			 zones[i].zone);
+		EXPECT_TRUE(text_is(&record, "kernel", row));
+	}
+}
+
+static int nr_cpus(void)
+{
+	return sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+/* What /proc/zoneinfo says of the lists of a record's CPU and zone. */
+static long long lists_number(const struct record *record, const char *key)
+{
+	char zone[16] = "";
+
+	if (!text_of(record, "zone") ||
+	    sscanf(text_of(record, "zone"), "%15s", zone) != 1)
+		return MISSING;
+	return zoneinfo_number(number_of(record, "node"), zone,
+			       number_of(record, "cpu"), key);
+}
+
+/*
+ * Since 6.7 batches grow with requests, or frees, in a row (nr_pcp_alloc(),
+ * nr_pcp_free()); no file tells.
+ */
+static bool batches_grow(void)
+{
+	struct utsname name;
+	int major, minor;
+
+	return !uname(&name) &&
+	       sscanf(name.release, "%d.%d", &major, &minor) == 2 &&
+	       (major > 6 || (major == 6 && minor >= 7));
+}
+
+TEST_F(buddy, pcp)
+{
+	static struct record record;
+	int here = sched_getcpu(), cpu = (here + 1) % nr_cpus(), tries;
+	long long high = 0, batch, drained, count = 0, empty;
+	char command[64];
+
+	/* Another CPU than the one that the test stays on, where there is one. */
+	ASSERT_TRUE(pin_to_cpu(here));
+	snprintf(command, sizeof(command), "pcp cpu=%d hold_ms=20", cpu);
+	for (tries = 0; tries < QUIET_TRIES; tries++) {
+		pid_t pid;
+
+		/* Of the same zone as in the record before. */
+		high = lists_number(run("buddy.hot cpu=%d", cpu), "high:");
+		pid = hold("buddy", command, &record);
+		count = lists_number(&record, "count:");
+		/* EBUSY: others have used the lists. */
+		if (!exit_code_of(pid) &&
+		    high == cell_of(&record, "full", "count") &&
+		    count == cell_of(&record, "refill.1", "count"))
+			break;
+	}
+	ASSERT_LT(tries, QUIET_TRIES) TH_LOG("the CPU never held still");
+	EXPECT_EQ(cpu, number_of(&record, "cpu"));
+	batch = lists_number(&record, "batch:");
+	EXPECT_EQ(batch, number_of(&record, "batch_pages"));
+
+	/* Three batches of frees in a row came before the drain. */
+	drained = batches_grow() ? 3 * batch : batch;
+	EXPECT_EQ(drained, cell_of(&record, "drained", "to_zone"));
+	EXPECT_EQ(high - drained, cell_of(&record, "drained", "count"));
+
+	/* One page of those that came was handed out at once. */
+	empty = cell_of(&record, "empty", "count");
+	EXPECT_EQ(batch, cell_of(&record, "refill.0", "from_zone"));
+	EXPECT_EQ(empty + batch - 1, cell_of(&record, "refill.0", "count"));
+	EXPECT_EQ(batch - 1, number_of(&record, "nr_from_list"));
+	/* The second refill in a row. */
+	if (batches_grow())
+		batch *= 2;
+	EXPECT_EQ(batch, cell_of(&record, "refill.1", "from_zone"));
+	EXPECT_EQ(empty + batch - 1, count);
+}
+
+TEST_F(buddy, hot)
+{
+	static struct record record;
+	int cpu, i;
+
+	for (cpu = 0; cpu < nr_cpus(); cpu++) {
+		char command[64], zone[16];
+		int node, count = 8;
+		pid_t pid;
+
+		snprintf(command, sizeof(command),
+			 "hot cpu=%d count=%d hold_ms=20", cpu, count);
+		pid = hold("buddy", command, &record);
+		/* Seen by their frames, the pages are those handed out. */
+		EXPECT_EQ(count, nr_marked(&record));
+		ASSERT_EQ(0, exit_code_of(pid));
+		EXPECT_EQ(cpu, number_of(&record, "cpu"));
+		for (i = 0; i < count; i++) {
+			long long pfn = numbered_cell_of(&record, "freed", i);
+
+			EXPECT_EQ(pfn, numbered_cell_of(&record, "frames",
+							count - 1 - i));
+			ASSERT_TRUE(zone_of_frame(pfn, &node, zone));
+			EXPECT_EQ(node, number_of(&record, "node"));
+		}
+	}
+}
+
+/* The lists of a record's three types at one moment. */
+struct type_lists {
+	long long nr_free[3][NR_ORDERS];
+};
+
+static const char *const types[] = { "unmovable", "movable", "reclaimable" };
+
+static bool types_of(const struct record *record, const char *moment,
+		     struct type_lists *lists)
+{
+	char row[32];
+	int type;
+
+	for (type = 0; type < ARRAY_SIZE(types); type++) {
+		snprintf(row, sizeof(row), "%s.%s", moment, types[type]);
+		if (!orders_of(record, row, lists->nr_free[type]))
+			return false;
+	}
+	return true;
+}
+
+/* The same of a zone from /proc/pagetypeinfo, whose types have capitals. */
+static bool read_pagetypeinfo(int node, const char *zone,
+			      struct type_lists *lists)
+{
+	FILE *file = fopen("/proc/pagetypeinfo", "r");
+	char line[256], name[16], type[16];
+	int nid, at, used, i, order, n = 0;
+
+	while (file && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "Node %d, zone %15[^,], type %15s%n", &nid,
+			   name, type, &at) != 3 || nid != node ||
+		    strcmp(name, zone))
+			continue;
+		for (i = 0; i < ARRAY_SIZE(types); i++) {
+			if (strcasecmp(type, types[i]))
+				continue;
+			n++;
+			for (order = 0; order < NR_ORDERS; order++, at += used)
+				if (sscanf(line + at, "%lld%n",
+					   &lists->nr_free[i][order],
+					   &used) != 1)
+					break;
+		}
+	}
+	if (file)
+		fclose(file);
+	return n == ARRAY_SIZE(types);
+}
+
+/* One free block of each order from @from to below @to, and no other. */
+static void one_each(long long *nr_free, int from, int to)
+{
+	int order;
+
+	for (order = 0; order < NR_ORDERS; order++)
+		nr_free[order] = order >= from && order < to;
+}
+
+static bool same_types(const struct type_lists *a, const struct type_lists *b)
+{
+	return !memcmp(a, b, sizeof(*a));
+}
+
+/* Where each type turns first when it is dry (mm/page_alloc.c, fallbacks[]). */
+static const int turns_to[] = { 2, 2, 0 };
+
+TEST_F(buddy, migratetype)
+{
+	static struct record record;
+	struct type_lists want, have, outside;
+	int dry, type, tries;
+
+	for (dry = 0; dry < ARRAY_SIZE(types); dry++) {
+		char command[64], zone[16];
+
+		snprintf(command, sizeof(command),
+			 "migratetype dry=%s order=%d hold_ms=20", types[dry],
+			 FIRST_ORDER);
+		for (tries = 0; tries < QUIET_TRIES; tries++) {
+			pid_t pid = hold("buddy", command, &record);
+			bool read;
+
+			ASSERT_NE(NULL, text_of(&record, "zone"));
+			sscanf(text_of(&record, "zone"), "%15s", zone);
+			read = read_pagetypeinfo(number_of(&record, "node"),
+						 zone, &outside);
+			ASSERT_EQ(0, exit_code_of(pid));
+			if (read && types_of(&record, "taken", &have) &&
+			    same_types(&have, &outside))
+				break;
+		}
+		ASSERT_LT(tries, QUIET_TRIES)
+			TH_LOG("pagetypeinfo never was the same");
+
+		/* A pageblock each; then each request splits that of its type. */
+		for (type = 0; type < ARRAY_SIZE(types); type++)
+			one_each(want.nr_free[type], PAGEBLOCK_ORDER,
+				 PAGEBLOCK_ORDER + 1);
+		ASSERT_TRUE(types_of(&record, "start", &have));
+		EXPECT_TRUE(same_types(&want, &have));
+		for (type = 0; type < ARRAY_SIZE(types); type++) {
+			one_each(want.nr_free[type], FIRST_ORDER,
+				 PAGEBLOCK_ORDER);
+			ASSERT_TRUE(types_of(&record, types[type], &have));
+			EXPECT_TRUE(same_types(&want, &have));
+		}
+		/* Dry, it takes over another's pageblock, and a block of it. */
+		one_each(want.nr_free[dry], 0, 0);
+		ASSERT_TRUE(types_of(&record, "dry", &have));
+		EXPECT_TRUE(same_types(&want, &have));
+		one_each(want.nr_free[turns_to[dry]], 0, 0);
+		one_each(want.nr_free[dry], FIRST_ORDER + 1, PAGEBLOCK_ORDER);
+		EXPECT_TRUE(same_types(&want, &outside));
+	}
+}
+
+TEST_F(buddy, fragmentation)
+{
+	static struct record record;
+	int order, i, tries;
+
+	for (order = FIRST_ORDER; order <= LAST_ORDER; order++) {
+		struct zone_counts zones[ZONES_MAX];
+		const struct zone_counts *z = NULL;
+		long long counts[NR_ORDERS], pages = 0, pfn;
+		char command[64], zone[16];
+		int node;
+
+		snprintf(command, sizeof(command),
+			 "fragmentation order=%d hold_ms=20", order);
+		for (tries = 0; tries < QUIET_TRIES; tries++) {
+			pid_t pid = hold("buddy", command, &record);
+			int n = read_buddyinfo(zones);
+
+			ASSERT_EQ(0, exit_code_of(pid));
+			ASSERT_NE(NULL, text_of(&record, "zone"));
+			sscanf(text_of(&record, "zone"), "%15s", zone);
+			z = find_zone(zones, n, number_of(&record, "node"),
+				      zone);
+			if (z && orders_of(&record, "free", counts) &&
+			    !memcmp(counts, z->nr_free, sizeof(counts)))
+				break;
+		}
+		ASSERT_LT(tries, QUIET_TRIES)
+			TH_LOG("buddyinfo never was the same");
+		for (i = 0; i < NR_ORDERS; i++)
+			pages += z->nr_free[i] << i;
+		EXPECT_EQ(order, number_of(&record, "order"));
+		EXPECT_TRUE(same_from(z, &(struct zone_counts){}, order));
+		/* Every second of the zone's pages: many times what is asked. */
+		EXPECT_LE(4LL << order, pages);
+		EXPECT_EQ(ENOMEM, cell_of(&record, "fragmented", "errno"));
+
+		/* The rest of the record came after what was held. */
+		read_file(LAB "buddy/result", record.text, sizeof(record.text));
+		EXPECT_EQ(0, cell_of(&record, "released", "errno"));
+		pfn = cell_of(&record, "released", "pfn");
+		EXPECT_EQ(0, pfn % (1 << order));
+		ASSERT_TRUE(zone_of_frame(pfn, &node, zone));
+		EXPECT_STREQ(z->zone, zone);
+		EXPECT_EQ(z->node, node);
+	}
+}
+
+/* What __zone_watermark_ok() leaves of the mark for GFP_ATOMIC. */
+static long long atomic_floor(long long min)
+{
+	min -= min / 2;
+	return min - min / 4;
+}
+
+TEST_F(buddy, watermarks)
+{
+	long long boost = 0, min;
+	struct record *record;
+	char zone[16];
+	int tries;
+
+	/* The first run can raise the marks while it is under way. */
+	for (tries = 0; tries < QUIET_TRIES; tries++) {
+		record = run("buddy.watermarks");
+		ASSERT_EQ(0, record->err);
+		ASSERT_NE(NULL, text_of(record, "zone"));
+		sscanf(text_of(record, "zone"), "%15s", zone);
+		boost = zoneinfo_number(number_of(record, "node"), zone, -1,
+					"boost");
+		if (boost == cell_of(record, "nowait", "boost_pages") &&
+		    boost == cell_of(record, "atomic", "boost_pages") &&
+		    boost == cell_of(record, "memalloc", "boost_pages"))
+			break;
+	}
+	ASSERT_LT(tries, QUIET_TRIES) TH_LOG("the boost never was the same");
+	min = zoneinfo_number(number_of(record, "node"), zone, -1, "min");
+	/* The boost counts in min, but not for GFP_ATOMIC. */
+	EXPECT_EQ(min, cell_of(record, "nowait", "free_pages"));
+	EXPECT_EQ(atomic_floor(min - boost),
+		  cell_of(record, "atomic", "free_pages"));
+	EXPECT_EQ(0, cell_of(record, "memalloc", "free_pages"));
+}
+
+TEST_F(buddy, fallback)
+{
+	static struct record record;
+	long long foreign = 0, miss = 0;
+	int tries, count = 16;
+
+	if (access("/sys/devices/system/node/node1", F_OK))
+		SKIP(return, "no second NUMA node");
+	for (tries = 0; tries < QUIET_TRIES; tries++) {
+		long long free_pages, high;
+		pid_t pid;
+
+		foreign = numastat_number(1, "numa_foreign");
+		miss = numastat_number(0, "numa_miss");
+		pid = hold("buddy", "fallback node=1 count=16 hold_ms=50",
+			   &record);
+		free_pages = zoneinfo_number(1, "Normal", -1, "free");
+		high = zoneinfo_number(1, "Normal", -1, "high");
+		/* Seen by their frames, the pages are those handed out. */
+		EXPECT_EQ(2, nr_marked(&record));
+		ASSERT_EQ(0, exit_code_of(pid));
+		/* Reclaim that others set off ends at the high mark. */
+		if (free_pages <= high)
+			break;
+	}
+	ASSERT_LT(tries, QUIET_TRIES) TH_LOG("the zone never was dry");
+	EXPECT_TRUE(is_place(&record, "room", 0));
+	EXPECT_TRUE(is_place(&record, "dry", 1));
+	EXPECT_TRUE(text_is(&record, "room", "node=1 zone=Normal"));
+	EXPECT_TRUE(text_is(&record, "dry", "node=0 zone=Normal"));
+	EXPECT_EQ(count, number_of(&record, "nr_requests"));
+	EXPECT_EQ(count, number_of(&record, "nr_elsewhere"));
+	/* Others may have been turned away, too. */
+	EXPECT_LE(foreign + count, numastat_number(1, "numa_foreign"));
+	EXPECT_LE(miss + count, numastat_number(0, "numa_miss"));
 }
 
 /*

@@ -10,6 +10,7 @@
 #include <linux/kernel.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
+#include <linux/random.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 
@@ -26,6 +27,16 @@
  * clear what it hands out, and every CPU waits for that.
  */
 #define STILL_BYTES		SZ_16M
+#define HOT_MAX			64
+/*
+ * Requests, or frees, after which the kernel's counts of the others, of which
+ * each halves them, are 0 again: they go up to a batch << 6.
+ */
+#define PCP_FORGET		14
+/* Frees in a row that fill a CPU's lists; they hold 4 batches or more. */
+#define PCP_FREES		3	/* batches */
+/* Taken by others in the meantime, or drained when they free pages. */
+#define PCP_SLACK		(2U << MAX_PAGE_ORDER)
 
 /**
  * struct buddy_zone - one zone's free lists at one moment
@@ -114,6 +125,987 @@ static int buddy_freelists(struct lab_run *run)
 	return err;
 }
 
+/**
+ * struct buddy_reach - a way to say which zones may serve a request
+ * @name:	key of its row
+ * @gfp:	flags that say so
+ */
+struct buddy_reach {
+	const char *name;
+	gfp_t gfp;
+};
+
+static const struct buddy_reach reaches[] = {
+	{ "dma", GFP_DMA },
+	{ "dma32", GFP_DMA32 },
+	{ "kernel", 0 },
+};
+
+/*
+ * Writes a number into each page and records it and the frames, so that others
+ * who read memory by its physical address can see whether they are the ones.
+ */
+static void mark_pages(struct lab_run *run, struct page *const *page,
+		       unsigned int nr)
+{
+	u64 mark = get_random_u64() >> 8;
+	unsigned int i;
+	char key[8];
+
+	record_number(&run->record, "mark", mark);
+	record_row(&run->record, "frames");
+	for (i = 0; i < nr; i++) {
+		*(u64 *)page_address(page[i]) = mark + i;
+		snprintf(key, sizeof(key), "%u", i);
+		record_cell(&run->record, key, page_to_pfn(page[i]));
+	}
+}
+
+static void record_place(struct lab_run *run, const char *row,
+			 const struct page *page)
+{
+	record_row(&run->record, "%s", row);
+	record_cell(&run->record, "node", page_to_nid(page));
+	record_cell_text(&run->record, "zone", "%s", page_zone(page)->name);
+}
+
+static int check_node(struct lab_run *run, unsigned int nid)
+{
+	if (nid < MAX_NUMNODES && node_online(nid))
+		return 0;
+	return lab_refuse(run, -ERANGE, "node %u is not online", nid);
+}
+
+static int buddy_zones(struct lab_run *run)
+{
+	unsigned int order = lab_number(run, "order");
+	unsigned int nid = lab_number(run, "node");
+	struct page *page[ARRAY_SIZE(reaches)];
+	struct lab_hoard blocks;
+	unsigned int i;
+	int err;
+
+	err = check_node(run, nid);
+	if (!err)
+		err = lab_charge(run, ARRAY_SIZE(reaches) * PAGE_SIZE << order);
+	if (err)
+		return err;
+	hoard_init(&blocks);
+	for (i = 0; !err && i < ARRAY_SIZE(reaches); i++) {
+		page[i] = hoard_take(&blocks, GFP_LAB | reaches[i].gfp, nid,
+				     order);
+		if (!page[i])
+			err = lab_refuse(run, -ENOMEM,
+					 "no zone for %s has a block of order %u",
+					 reaches[i].name, order);
+	}
+	if (!err) {
+		for (i = 0; i < ARRAY_SIZE(reaches); i++)
+			record_place(run, reaches[i].name, page[i]);
+		mark_pages(run, page, ARRAY_SIZE(reaches));
+		err = lab_hold(run);
+	}
+	hoard_free(&blocks);
+	return err;
+}
+
+/**
+ * struct buddy_pcp - the lists of pages that one CPU keeps of one zone
+ * @cpu:	which CPU
+ * @zone:	the zone that serves it
+ * @pcp:	its lists of that zone
+ * @spare:	single pages, to be freed on that CPU
+ * @held:	single pages that were handed out there
+ * @first_count: pages on the lists at first
+ * @batch:	the kernel's unit of exchange between lists and zone, in pages
+ * @full_count:	pages on the lists when there were too many
+ * @drained_count: pages that the kernel left on them then
+ * @drained_pages: pages that it gave to the zone
+ * @empty_count: pages on the lists when that for movable pages was empty: the
+ *		other lists'
+ * @from_list:	requests between the two refills that left the zone as it was
+ * @refill_pages: pages that the zone gave to the empty list, in two refills
+ * @refill_count: pages on the lists after each
+ * @nr_hot:	of @hot
+ * @hot:	frames of pages in the order in which they were freed
+ * @again:	pages in the order in which they were handed out again
+ */
+struct buddy_pcp {
+	unsigned int cpu;
+	struct zone *zone;
+	struct per_cpu_pages *pcp;
+	struct lab_hoard spare;
+	struct lab_hoard held;
+	unsigned int first_count;
+	unsigned int batch;
+	unsigned int full_count;
+	unsigned int drained_count;
+	unsigned long drained_pages;
+	unsigned int empty_count;
+	int from_list;
+	unsigned long refill_pages[2];
+	unsigned int refill_count[2];
+	unsigned int nr_hot;
+	unsigned long hot[HOT_MAX];
+	struct page *again[HOT_MAX];
+};
+
+/*
+ * Gives back the block that came last, not by way of the CPU's lists: with
+ * those locked, what it frees passes them by (free_unref_page()).  Pages left
+ * on the lists would keep their neighbours from merging for a long time.
+ */
+static bool pop_past_lists(struct lab_hoard *hoard, struct zone *zone)
+{
+	struct per_cpu_pages *pcp;
+	bool popped;
+
+	migrate_disable();
+	pcp = this_cpu_ptr(zone->per_cpu_pageset);
+	spin_lock(&pcp->lock);
+	popped = hoard_pop(hoard);
+	spin_unlock(&pcp->lock);
+	migrate_enable();
+	return popped;
+}
+
+static void free_past_lists(struct lab_hoard *hoard, struct zone *zone)
+{
+	while (pop_past_lists(hoard, zone))
+		cond_resched();
+}
+
+static unsigned long zone_free_pages(struct zone *zone)
+{
+	return zone_page_state_snapshot(zone, NR_FREE_PAGES);
+}
+
+/*
+ * The list for movable pages of order 0.  Most pageblocks are movable, so that
+ * pages are freed to the list that they came from.
+ */
+static struct list_head *own_list(struct buddy_pcp *b)
+{
+	return &b->pcp->lists[MIGRATE_MOVABLE];
+}
+
+static const gfp_t migrate_gfp[] = {
+	[MIGRATE_UNMOVABLE]	= 0,
+	[MIGRATE_MOVABLE]	= __GFP_MOVABLE,
+	[MIGRATE_RECLAIMABLE]	= __GFP_RECLAIMABLE,
+};
+
+static struct page *take_page(struct buddy_pcp *b, unsigned int type)
+{
+	return alloc_pages_node(zone_to_nid(b->zone),
+				GFP_STILL | migrate_gfp[type], 0);
+}
+
+static struct page *take_single(struct buddy_pcp *b, unsigned int type)
+{
+	struct page *page = take_page(b, type);
+
+	if (page && page_zone(page) != b->zone) {
+		__free_page(page);
+		page = NULL;
+	}
+	if (page)
+		hoard_add(&b->held, page, 0);
+	return page;
+}
+
+/* The zone is the one that serves requests made there. */
+static int find_lists(struct lab_run *run, struct buddy_pcp *b)
+{
+	struct page *page;
+
+	b->cpu = lab_number(run, "cpu");
+	hoard_init(&b->spare);
+	hoard_init(&b->held);
+	if (b->cpu >= nr_cpu_ids || !cpu_online(b->cpu))
+		return lab_refuse(run, -ERANGE, "CPU %u is not online", b->cpu);
+	page = alloc_pages_node(cpu_to_node(b->cpu), GFP_LAB, 0);
+	if (!page)
+		return -ENOMEM;
+	b->zone = page_zone(page);
+	__free_page(page);
+	b->pcp = per_cpu_ptr(b->zone->per_cpu_pageset, b->cpu);
+	b->first_count = READ_ONCE(b->pcp->count);
+	b->batch = READ_ONCE(b->pcp->batch);
+	return 0;
+}
+
+static void record_lists(struct lab_run *run, const struct buddy_pcp *b)
+{
+	record_number(&run->record, "cpu", b->cpu);
+	record_number(&run->record, "node", zone_to_nid(b->zone));
+	record_text(&run->record, "zone", "%s", b->zone->name);
+}
+
+/*
+ * Single pages out of blocks that did not come from the lists: taking them must
+ * not move what is to be shown.
+ */
+static int take_spare(struct lab_run *run, struct buddy_pcp *b, unsigned int nr)
+{
+	gfp_t gfp = GFP_STILL | __GFP_MOVABLE;
+	unsigned int i;
+	int err = 0;
+
+	while (!err && b->spare.nr_pages < nr) {
+		struct page *page = alloc_pages_node(zone_to_nid(b->zone),
+						     gfp, MAX_PAGE_ORDER);
+
+		if (!page)
+			return lab_refuse(run, -ENOMEM, "zone %s is full",
+					  b->zone->name);
+		split_page(page, MAX_PAGE_ORDER);
+		for (i = 0; i < 1U << MAX_PAGE_ORDER; i++)
+			hoard_add(&b->spare, page + i, 0);
+		if (page_zone(page) != b->zone)
+			return lab_refuse(run, -ENOMEM, "zone %s is full",
+					  b->zone->name);
+		err = context_breathe(run->reason);
+	}
+	return err;
+}
+
+/*
+ * Both take some time and need not be exact: done while the others run, on the
+ * CPU whose lists they are.  What is left to do is done while it is still.
+ */
+static int fill_nearly(void *arg)
+{
+	struct buddy_pcp *b = arg;
+
+	while (READ_ONCE(b->pcp->count) + (PCP_FREES + 1) * b->batch <
+	       READ_ONCE(b->pcp->high) && hoard_pop(&b->spare))
+		cond_resched();
+	return 0;
+}
+
+static int empty_nearly(void *arg)
+{
+	struct buddy_pcp *b = arg;
+
+	while (!list_empty(own_list(b)) && take_single(b, MIGRATE_MOVABLE))
+		cond_resched();
+	return 0;
+}
+
+/* The lists were filled with pages that are not to stay there. */
+static int empty_again(void *arg)
+{
+	struct buddy_pcp *b = arg;
+
+	unsigned int type;
+
+	for (type = 0; type < MIGRATE_PCPTYPES; type++)
+		while (READ_ONCE(b->pcp->count) > b->first_count &&
+		       !list_empty(&b->pcp->lists[type]) &&
+		       take_single(b, type))
+			cond_resched();
+	return 0;
+}
+
+/* Brings the lists to PCP_FREES batches below what makes them too many. */
+static int fill_still(struct buddy_pcp *b)
+{
+	unsigned int count = b->pcp->high - PCP_FREES * b->batch;
+
+	while (b->pcp->count < count)
+		if (!hoard_pop(&b->spare))
+			return -EBUSY;
+	while (b->pcp->count > count)
+		if (list_empty(own_list(b)) || !take_single(b, MIGRATE_MOVABLE))
+			return -EBUSY;
+	return 0;
+}
+
+/*
+ * Frees pages until one free makes the kernel drain the lists.  It drains the
+ * more the more frees, or drains, came before (nr_pcp_free()); requests make
+ * it forget those.
+ */
+static int drain_still(void *arg)
+{
+	struct buddy_pcp *b = arg;
+	unsigned long free_pages;
+	unsigned int i;
+	int err;
+
+	err = fill_still(b);
+	for (i = 0; !err && i < PCP_FORGET; i++)
+		err = hoard_pop(&b->spare) ? 0 : -EBUSY;
+	for (i = 0; !err && i < PCP_FORGET; i++)
+		err = take_single(b, MIGRATE_MOVABLE) ? 0 : -EBUSY;
+	if (err)
+		return err;
+	do {
+		b->full_count = b->pcp->count + 1;
+		free_pages = zone_free_pages(b->zone);
+		if (!hoard_pop(&b->spare))
+			return -EBUSY;
+	} while (b->pcp->count == b->full_count);
+	b->drained_count = b->pcp->count;
+	b->drained_pages = zone_free_pages(b->zone) - free_pages;
+	return 0;
+}
+
+/* Returns how many requests the list met, with the zone as it was. */
+static int empty_list(struct buddy_pcp *b)
+{
+	unsigned long free_pages = zone_free_pages(b->zone);
+	int nr = 0;
+
+	while (!list_empty(own_list(b))) {
+		if (!take_single(b, MIGRATE_MOVABLE))
+			return -ENOMEM;
+		nr += zone_free_pages(b->zone) == free_pages;
+	}
+	return nr;
+}
+
+/* Makes requests until they have refilled the empty list twice. */
+static int refill_still(void *arg)
+{
+	struct buddy_pcp *b = arg;
+	unsigned long free_pages;
+	unsigned int i;
+
+	/*
+	 * Since 6.7 a refill that follows another takes twice as much
+	 * (nr_pcp_alloc()); frees in between reset that.
+	 */
+	for (i = 0; i < PCP_FORGET; i++)
+		hoard_pop(&b->spare);
+	for (i = 0; i < ARRAY_SIZE(b->refill_pages); i++) {
+		b->from_list = empty_list(b);
+		b->empty_count = b->pcp->count;
+		free_pages = zone_free_pages(b->zone);
+		if (b->from_list < 0 || !take_single(b, MIGRATE_MOVABLE))
+			return -ENOMEM;
+		b->refill_pages[i] = free_pages - zone_free_pages(b->zone);
+		b->refill_count[i] = b->pcp->count;
+	}
+	return 0;
+}
+
+static int show_lists(struct lab_run *run, struct buddy_pcp *b)
+{
+	unsigned int high = READ_ONCE(b->pcp->high);
+	unsigned int nr;
+	int err;
+
+	nr = high + PCP_SLACK;
+	nr -= min(b->first_count, high);
+	err = lab_charge(run, 2ULL * (nr + high) * PAGE_SIZE);
+	if (!err)
+		err = take_spare(run, b, nr);
+	if (!err)
+		err = context_on(b->cpu, fill_nearly, b, run->reason);
+	if (!err)
+		err = context_still_on(b->cpu, drain_still, b, run->reason);
+	if (!err)
+		err = context_on(b->cpu, empty_nearly, b, run->reason);
+	if (!err)
+		err = context_still_on(b->cpu, refill_still, b, run->reason);
+	if (err == -EBUSY)
+		lab_refuse(run, err, "others on CPU %u used its lists", b->cpu);
+	return err;
+}
+
+static int buddy_pcp(struct lab_run *run)
+{
+	struct buddy_pcp b = {};
+	unsigned int i;
+	int err;
+
+	err = find_lists(run, &b);
+	if (err)
+		return err;
+	err = show_lists(run, &b);
+	if (!err) {
+		record_lists(run, &b);
+		record_number(&run->record, "batch_pages", b.batch);
+		record_row(&run->record, "full");
+		record_cell(&run->record, "count", b.full_count);
+		record_row(&run->record, "drained");
+		record_cell(&run->record, "to_zone", b.drained_pages);
+		record_cell(&run->record, "count", b.drained_count);
+		record_row(&run->record, "empty");
+		record_cell(&run->record, "count", b.empty_count);
+		for (i = 0; i < ARRAY_SIZE(b.refill_pages); i++) {
+			record_row(&run->record, "refill.%u", i);
+			record_cell(&run->record, "from_zone",
+				    b.refill_pages[i]);
+			record_cell(&run->record, "count", b.refill_count[i]);
+		}
+		record_number(&run->record, "nr_from_list", b.from_list);
+		err = lab_hold(run);
+	}
+	context_on(b.cpu, empty_again, &b, run->reason);
+	free_past_lists(&b.held, b.zone);
+	free_past_lists(&b.spare, b.zone);
+	return err;
+}
+
+/*
+ * Where a free would find the lists full, the kernel may drain the very page
+ * that was freed; so room is made first.
+ */
+static bool make_room(struct buddy_pcp *b)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(migrate_gfp); i++)
+		while (b->pcp->count + b->nr_hot >= b->pcp->high &&
+		       !list_empty(&b->pcp->lists[i]))
+			if (!take_single(b, i))
+				return false;
+	return b->pcp->count + b->nr_hot < b->pcp->high;
+}
+
+static int hot_still(void *arg)
+{
+	struct buddy_pcp *b = arg;
+	struct page *page[HOT_MAX];
+	unsigned int i;
+
+	for (i = 0; i < b->nr_hot; i++) {
+		page[i] = take_page(b, MIGRATE_MOVABLE);
+		if (!page[i])
+			break;
+	}
+	if (i < b->nr_hot || !make_room(b)) {
+		while (i--)
+			__free_page(page[i]);
+		return -EBUSY;
+	}
+	for (i = 0; i < b->nr_hot; i++) {
+		b->hot[i] = page_to_pfn(page[i]);
+		__free_page(page[i]);
+	}
+	for (i = 0; i < b->nr_hot; i++) {
+		b->again[i] = take_single(b, MIGRATE_MOVABLE);
+		if (!b->again[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int buddy_hot(struct lab_run *run)
+{
+	struct buddy_pcp b = { .nr_hot = lab_number(run, "count") };
+	unsigned int i;
+	char key[8];
+	int err;
+
+	err = find_lists(run, &b);
+	/* Room is made of at most one refill's pages. */
+	if (!err)
+		err = lab_charge(run, STILL_BYTES);
+	if (!err)
+		err = context_still_on(b.cpu, hot_still, &b, run->reason);
+	if (err == -EBUSY)
+		lab_refuse(run, err, "the lists of CPU %u are full", b.cpu);
+	if (!err) {
+		record_lists(run, &b);
+		record_row(&run->record, "freed");
+		for (i = 0; i < b.nr_hot; i++) {
+			snprintf(key, sizeof(key), "%u", i);
+			record_cell(&run->record, key, b.hot[i]);
+		}
+		mark_pages(run, b.again, b.nr_hot);
+		err = lab_hold(run);
+	}
+	hoard_free(&b.held);
+	return err;
+}
+
+/*
+ * A zone small enough to be run dry while the machine is held still.  Ordinary
+ * requests keep away from it (lowmem_reserve).
+ */
+static struct zone *small_zone(struct lab_run *run)
+{
+	int nid;
+
+	for_each_online_node(nid) {
+		struct zone *zone =
+			&NODE_DATA(nid)->node_zones[gfp_zone(GFP_DMA)];
+
+		if (managed_zone(zone) &&
+		    zone_managed_pages(zone) <= STILL_BYTES / PAGE_SIZE)
+			return zone;
+	}
+	lab_refuse(run, -EOPNOTSUPP, "no ZONE_DMA of at most %lu MiB",
+		   (unsigned long)STILL_BYTES / SZ_1M);
+	return NULL;
+}
+
+static struct page *small_zone_block(struct zone *zone, gfp_t gfp,
+				     unsigned int order)
+{
+	gfp |= GFP_DMA | __GFP_THISNODE | GFP_STILL;
+	return alloc_pages_node(zone_to_nid(zone), gfp, order);
+}
+
+static const char *const migrate_types[] = {
+	[MIGRATE_UNMOVABLE]	= "unmovable",
+	[MIGRATE_MOVABLE]	= "movable",
+	[MIGRATE_RECLAIMABLE]	= "reclaimable",
+	NULL
+};
+
+/* The moments at which the lists of each type are looked at. */
+enum {
+	TYPES_START,
+	TYPES_ASKED,
+	TYPES_DRY = TYPES_ASKED + MIGRATE_PCPTYPES,
+	TYPES_TAKEN,
+	TYPES_NR
+};
+
+static const char *const types_rows[] = {
+	[TYPES_START]				= "start",
+	[TYPES_ASKED + MIGRATE_UNMOVABLE]	= "unmovable",
+	[TYPES_ASKED + MIGRATE_MOVABLE]		= "movable",
+	[TYPES_ASKED + MIGRATE_RECLAIMABLE]	= "reclaimable",
+	[TYPES_DRY]				= "dry",
+	[TYPES_TAKEN]				= "taken",
+};
+
+/**
+ * struct buddy_types - requests of each migrate type to a zone
+ * @zone:	the zone
+ * @order:	of each request
+ * @type:	which is run dry
+ * @rest:	all that the zone has but @seeds
+ * @seeds:	a whole pageblock of each type, free while requests are made
+ * @held:	what was handed out
+ * @nr_free:	free blocks at each moment, on the lists of each type
+ */
+struct buddy_types {
+	struct zone *zone;
+	unsigned int order;
+	unsigned int type;
+	struct lab_hoard rest;
+	struct lab_hoard seeds;
+	struct lab_hoard held;
+	unsigned long nr_free[TYPES_NR][MIGRATE_PCPTYPES][NR_PAGE_ORDERS];
+};
+
+static void count_types(struct buddy_types *b, unsigned int moment)
+{
+	unsigned int type, order;
+	struct list_head *at;
+
+	for (type = 0; type < MIGRATE_PCPTYPES; type++)
+		for (order = 0; order < NR_PAGE_ORDERS; order++)
+			list_for_each(at,
+				      &b->zone->free_area[order].free_list[type])
+				b->nr_free[moment][type][order]++;
+}
+
+static bool take_typed(struct buddy_types *b, unsigned int type)
+{
+	struct page *page =
+		small_zone_block(b->zone, migrate_gfp[type], b->order);
+
+	if (page)
+		hoard_add(&b->held, page, b->order);
+	return page;
+}
+
+static bool has_typed(const struct buddy_types *b, unsigned int type)
+{
+	unsigned int order;
+
+	for (order = b->order; order < NR_PAGE_ORDERS; order++)
+		if (!list_empty(&b->zone->free_area[order].free_list[type]))
+			return true;
+	return false;
+}
+
+/*
+ * With its lists locked, what a CPU asks for passes them by, too (rmqueue()),
+ * so that the zone moves by just that.
+ */
+static int types_still(void *arg)
+{
+	struct buddy_types *b = arg;
+	struct per_cpu_pages *pcp = this_cpu_ptr(b->zone->per_cpu_pageset);
+	unsigned int type;
+	bool ok = true;
+
+	spin_lock(&pcp->lock);
+	while (hoard_pop(&b->seeds))
+		;
+	count_types(b, TYPES_START);
+	for (type = 0; ok && type < MIGRATE_PCPTYPES; type++) {
+		ok = take_typed(b, type);
+		count_types(b, TYPES_ASKED + type);
+	}
+	while (ok && has_typed(b, b->type))
+		ok = take_typed(b, b->type);
+	count_types(b, TYPES_DRY);
+	ok = ok && take_typed(b, b->type);
+	count_types(b, TYPES_TAKEN);
+	spin_unlock(&pcp->lock);
+	return ok ? 0 : -ENOMEM;
+}
+
+/*
+ * A pageblock of its own for each type, and nothing else free in the zone:
+ * then it is certain what each request finds.
+ */
+static int sow_types(struct lab_run *run, struct buddy_types *b)
+{
+	unsigned int type;
+
+	for (type = 0; type < MIGRATE_PCPTYPES; type++) {
+		struct page *page =
+			small_zone_block(b->zone,
+					 migrate_gfp[type] | __GFP_MEMALLOC,
+					 pageblock_order);
+
+		if (!page)
+			return lab_refuse(run, -ENOMEM,
+					  "zone %s has no whole pageblock for each type",
+					  b->zone->name);
+		hoard_add(&b->seeds, page, pageblock_order);
+	}
+	/* Movable, as most blocks are: that leaves their type as it is. */
+	return hoard_dry(run, &b->rest, b->zone,
+			 GFP_DMA | __GFP_MOVABLE | __GFP_MEMALLOC);
+}
+
+static void record_types(struct lab_run *run, const struct buddy_types *b)
+{
+	unsigned int moment, type;
+
+	record_number(&run->record, "node", zone_to_nid(b->zone));
+	record_text(&run->record, "zone", "%s", b->zone->name);
+	for (moment = 0; moment < TYPES_NR; moment++)
+		for (type = 0; type < MIGRATE_PCPTYPES; type++) {
+			record_row(&run->record, "%s.%s", types_rows[moment],
+				   migrate_types[type]);
+			record_order_cells(&run->record,
+					   b->nr_free[moment][type],
+					   NR_PAGE_ORDERS);
+		}
+}
+
+static int show_types(struct lab_run *run, struct buddy_types *b)
+{
+	int err;
+
+	b->zone = small_zone(run);
+	if (!b->zone)
+		return -EOPNOTSUPP;
+	b->order = lab_number(run, "order");
+	b->type = lab_number(run, "dry");
+	hoard_init(&b->rest);
+	hoard_init(&b->seeds);
+	hoard_init(&b->held);
+	err = lab_charge(run, zone_managed_pages(b->zone) * PAGE_SIZE);
+	if (!err)
+		err = sow_types(run, b);
+	if (!err)
+		err = context_still(types_still, b, run->reason);
+	if (!err) {
+		record_types(run, b);
+		err = lab_hold(run);
+	}
+	free_past_lists(&b->held, b->zone);
+	free_past_lists(&b->seeds, b->zone);
+	free_past_lists(&b->rest, b->zone);
+	return err;
+}
+
+static int buddy_migratetype(struct lab_run *run)
+{
+	struct buddy_types *b = kzalloc(sizeof(*b), GFP_KERNEL);
+	int err = b ? show_types(run, b) : -ENOMEM;
+
+	kfree(b);
+	return err;
+}
+
+/*
+ * Takes each block of the order and larger, keeps every second page of it and
+ * frees the others: no two that are free can merge.
+ */
+static int keep_every_second(struct lab_run *run, struct lab_hoard *kept,
+			     struct zone *zone, unsigned int min_order)
+{
+	int order = MAX_PAGE_ORDER, err = 0;
+	struct lab_hoard others;
+
+	hoard_init(&others);
+	while (!err && order >= (int)min_order) {
+		struct page *page =
+			small_zone_block(zone, __GFP_MEMALLOC, order);
+		unsigned int i;
+
+		if (!page) {
+			order--;
+			continue;
+		}
+		split_page(page, order);
+		for (i = 0; i < 1U << order; i += 2) {
+			hoard_add(kept, page + i, 0);
+			hoard_add(&others, page + i + 1, 0);
+		}
+		free_past_lists(&others, zone);
+		err = context_breathe(run->reason);
+	}
+	return err;
+}
+
+static void record_answer(struct lab_run *run, const char *row,
+			  const struct page *page)
+{
+	record_row(&run->record, "%s", row);
+	record_cell(&run->record, "errno", page ? 0 : ENOMEM);
+	if (page)
+		record_cell(&run->record, "pfn", page_to_pfn(page));
+}
+
+static void ask_for(struct lab_run *run, const char *row, struct zone *zone,
+		    unsigned int order)
+{
+	struct page *page = small_zone_block(zone, 0, order);
+
+	record_answer(run, row, page);
+	if (page)
+		__free_pages(page, order);
+}
+
+static int buddy_fragmentation(struct lab_run *run)
+{
+	unsigned int order = lab_number(run, "order");
+	struct zone *zone = small_zone(run);
+	unsigned long nr_free[NR_PAGE_ORDERS];
+	struct lab_hoard kept;
+	int err;
+
+	if (!zone)
+		return -EOPNOTSUPP;
+	err = lab_charge(run, zone_managed_pages(zone) * PAGE_SIZE);
+	if (err)
+		return err;
+	hoard_init(&kept);
+	err = keep_every_second(run, &kept, zone, order);
+	if (!err) {
+		record_number(&run->record, "order", order);
+		record_number(&run->record, "node", zone_to_nid(zone));
+		record_text(&run->record, "zone", "%s", zone->name);
+		ask_for(run, "fragmented", zone, order);
+		read_free_lists(zone, nr_free);
+		record_row(&run->record, "free");
+		record_order_cells(&run->record, nr_free, NR_PAGE_ORDERS);
+		err = lab_hold(run);
+	}
+	free_past_lists(&kept, zone);
+	if (!err)
+		ask_for(run, "released", zone, order);
+	return err;
+}
+
+/* Who asks, from the one that must leave most. */
+static const struct {
+	const char *name;
+	gfp_t gfp;
+} diggers[] = {
+	/* Without the flag that wakes kswapd: the machine is held still. */
+	{ "nowait", GFP_NOWAIT & ~__GFP_KSWAPD_RECLAIM },
+	{ "atomic", GFP_ATOMIC & ~__GFP_KSWAPD_RECLAIM },
+	{ "memalloc", __GFP_MEMALLOC },
+};
+
+/**
+ * struct buddy_digger - how deep each kind of request could dig into a zone
+ * @zone:	the zone
+ * @held:	what was handed out
+ * @spare:	a block to move the zone's counter with, see settle_counter()
+ * @free_pages:	pages that were free when each kind was refused, as the kernel
+ *		counts them for its decision
+ * @boost:	pages by which the marks were raised then
+ */
+struct buddy_digger {
+	struct zone *zone;
+	struct lab_hoard held;
+	struct page *spare;
+	unsigned long free_pages[ARRAY_SIZE(diggers)];
+	unsigned long boost[ARRAY_SIZE(diggers)];
+};
+
+/*
+ * The marks are compared with the zone's counter, which leaves out what each
+ * CPU has not yet added to it: in a zone this small at most 28 pages, with 8192
+ * CPUs (calculate_normal_threshold()).  A larger change is added at once, with
+ * all that this CPU has not.
+ */
+#define SETTLE_ORDER	5
+
+static bool settle_counter(struct buddy_digger *b)
+{
+	if (b->spare)
+		__free_pages(b->spare, SETTLE_ORDER);
+	b->spare = small_zone_block(b->zone, __GFP_MEMALLOC, SETTLE_ORDER);
+	return b->spare;
+}
+
+static bool dig(struct buddy_digger *b, gfp_t gfp, unsigned int order)
+{
+	struct page *page = small_zone_block(b->zone, gfp, order);
+
+	if (page)
+		hoard_add(&b->held, page, order);
+	return page && settle_counter(b);
+}
+
+/* With the CPU's lists locked, for the reason given above types_still(). */
+static int dig_still(void *arg)
+{
+	struct buddy_digger *b = arg;
+	struct per_cpu_pages *pcp = this_cpu_ptr(b->zone->per_cpu_pageset);
+	unsigned int i;
+	int order;
+	bool ok;
+
+	spin_lock(&pcp->lock);
+	ok = settle_counter(b);
+	for (i = 0; ok && i < ARRAY_SIZE(diggers); i++) {
+		/* A larger request has to leave more, so single pages end it. */
+		for (order = MAX_PAGE_ORDER; order >= 0; order--)
+			if (!order || !i)
+				while (dig(b, diggers[i].gfp, order))
+					;
+		ok = b->spare;
+		b->boost[i] = b->zone->watermark_boost;
+		/* Only the last kind is not refused for what is counted. */
+		b->free_pages[i] = diggers[i].gfp & __GFP_MEMALLOC ?
+			zone_free_pages(b->zone) :
+			zone_page_state(b->zone, NR_FREE_PAGES);
+	}
+	spin_unlock(&pcp->lock);
+	return ok ? 0 : -ENOMEM;
+}
+
+static int buddy_watermarks(struct lab_run *run)
+{
+	struct buddy_digger b = { .zone = small_zone(run) };
+	unsigned int i;
+	int err;
+
+	if (!b.zone)
+		return -EOPNOTSUPP;
+	hoard_init(&b.held);
+	err = lab_charge(run, zone_managed_pages(b.zone) * PAGE_SIZE);
+	if (!err)
+		err = context_still(dig_still, &b, run->reason);
+	if (b.spare)
+		__free_pages(b.spare, SETTLE_ORDER);
+	free_past_lists(&b.held, b.zone);
+	if (err == -ENOMEM)
+		lab_refuse(run, err, "zone %s has no block of order %u",
+			   b.zone->name, SETTLE_ORDER);
+	if (err)
+		return err;
+	record_number(&run->record, "node", zone_to_nid(b.zone));
+	record_text(&run->record, "zone", "%s", b.zone->name);
+	for (i = 0; i < ARRAY_SIZE(diggers); i++) {
+		record_row(&run->record, "%s", diggers[i].name);
+		record_cell(&run->record, "free_pages", b.free_pages[i]);
+		record_cell(&run->record, "boost_pages", b.boost[i]);
+	}
+	return 0;
+}
+
+/**
+ * struct buddy_fallback - requests to a node whose first zone has run dry
+ * @nid:	the node
+ * @order:	of each request
+ * @count:	how many are made while it is dry
+ * @hoard:	all that is held
+ * @page:	a block had while there was room, and the last of those had
+ *		while there was none
+ * @nr_elsewhere: how many of these came from another zone
+ */
+struct buddy_fallback {
+	unsigned int nid;
+	unsigned int order;
+	unsigned int count;
+	struct lab_hoard hoard;
+	struct page *page[2];
+	unsigned int nr_elsewhere;
+};
+
+static int fall_back_still(void *arg)
+{
+	struct buddy_fallback *b = arg;
+	struct zone *first = page_zone(b->page[0]);
+	struct page *page;
+	unsigned int i;
+
+	/* What others have given back since the zone was dry. */
+	do {
+		page = hoard_take(&b->hoard, GFP_STILL, b->nid, b->order);
+	} while (page && page_zone(page) == first);
+	for (i = 0; page && i < b->count; i++) {
+		page = hoard_take(&b->hoard, GFP_STILL, b->nid, b->order);
+		b->page[1] = page;
+		b->nr_elsewhere += page && page_zone(page) != first;
+	}
+	return page ? 0 : -ENOMEM;
+}
+
+static int run_node_dry(struct lab_run *run, struct buddy_fallback *b)
+{
+	int err;
+
+	b->page[0] = hoard_take(&b->hoard, GFP_LAB, b->nid, b->order);
+	if (!b->page[0])
+		return -ENOMEM;
+	err = lab_charge(run, (zone_free_pages(page_zone(b->page[0])) +
+			       ((b->count + 2) << b->order)) * PAGE_SIZE);
+	if (!err)
+		err = hoard_dry(run, &b->hoard, page_zone(b->page[0]), 0);
+	return err ?: context_still(fall_back_still, b, run->reason);
+}
+
+static int buddy_fallback(struct lab_run *run)
+{
+	struct buddy_fallback b = {
+		.nid = lab_number(run, "node"),
+		.order = lab_number(run, "order"),
+		.count = lab_number(run, "count"),
+	};
+	int err;
+
+	if (num_online_nodes() < 2)
+		return lab_refuse(run, -EOPNOTSUPP, "no second NUMA node");
+	err = check_node(run, b.nid);
+	if (err)
+		return err;
+	hoard_init(&b.hoard);
+	err = run_node_dry(run, &b);
+	if (!err) {
+		record_place(run, "room", b.page[0]);
+		record_place(run, "dry", b.page[1]);
+		record_number(&run->record, "nr_requests", b.count);
+		record_number(&run->record, "nr_elsewhere", b.nr_elsewhere);
+		mark_pages(run, b.page, ARRAY_SIZE(b.page));
+		err = lab_hold(run);
+	}
+	if (b.page[0])
+		free_past_lists(&b.hoard, page_zone(b.page[0]));
+	return err;
+}
+
 static int show_alignment(struct lab_run *run, unsigned int order,
 			  unsigned int count)
 {
@@ -168,8 +1160,8 @@ static int buddy_alignment(struct lab_run *run)
  * @max_drained: how many blocks of that order may be taken out of the way while
  *		the machine is held still
  * @zones:	room for the counts before the request
- * @nr_aside:	how many were taken out of the way before that
- * @nr_drained:	how many were then
+ * @nr_aside:	how many were taken out of the way before that, in @zone
+ * @nr_drained:	how many were then, in @zone
  * @zone:	the zone that served
  * @pfn:	first frame of the block
  * @before:	free blocks of each order in @zone before the request
@@ -198,6 +1190,17 @@ static void copy_counts_of(const struct buddy_zones *zones,
 		if (zones->zone[i].zone == zone)
 			memcpy(nr_free, zones->zone[i].nr_free,
 			       sizeof(zones->zone[i].nr_free));
+}
+
+static unsigned long nr_of_zone(const struct lab_hoard *hoard,
+				const struct zone *zone)
+{
+	const struct page *page;
+	unsigned long nr = 0;
+
+	list_for_each_entry(page, &hoard->blocks, lru)
+		nr += page_zone(page) == zone;
+	return nr;
 }
 
 /*
@@ -232,7 +1235,7 @@ static int split_still(void *arg)
 		}
 		hoard_add(&drained, page, split->order);
 	}
-	split->nr_drained = drained.nr_blocks;
+	split->nr_drained = nr_of_zone(&drained, split->zone);
 	while (hoard_pop(&drained))
 		;
 	return err;
@@ -255,14 +1258,23 @@ static void record_counts(struct lab_run *run, const char *key,
 	record_order_cells(&run->record, nr_free, NR_PAGE_ORDERS);
 }
 
-static unsigned long nr_free_blocks(struct buddy_split *split)
+static unsigned long nr_free_in(const struct zone *zone, unsigned int order)
 {
-	unsigned long nr = 0;
-	unsigned int i;
+	return READ_ONCE(zone->free_area[order].nr_free);
+}
 
-	read_all_zones(split->zones);
-	for (i = 0; i < split->zones->nr; i++)
-		nr += split->zones->zone[i].nr_free[split->order];
+/* In the zone that serves now. */
+static unsigned long nr_free_blocks(const struct buddy_split *split)
+{
+	struct page *page = alloc_pages(GFP_STILL, split->order);
+	unsigned long nr = 0;
+
+	if (page) {
+		struct zone *zone = page_zone(page);
+
+		__free_pages(page, split->order);
+		nr = nr_free_in(zone, split->order);
+	}
 	return nr;
 }
 
@@ -281,13 +1293,21 @@ static int split_with_few(struct lab_run *run, struct buddy_split *split)
 	split->max_drained = STILL_BYTES / block_bytes;
 	err = lab_charge(run, (max(nr, split->max_drained) + 1) * block_bytes);
 	for (; !err && nr > split->max_drained; nr--) {
-		if (!hoard_take(&aside, GFP_STILL, NUMA_NO_NODE, split->order))
+		struct page *page = hoard_take(&aside, GFP_STILL, NUMA_NO_NODE,
+					       split->order);
+
+		if (!page)
 			break;
+		/* The rest is of other types: this was cut from a larger one. */
+		if (nr_free_in(page_zone(page), split->order) >= nr) {
+			hoard_pop(&aside);
+			break;
+		}
 		err = context_breathe(run->reason);
 	}
 	if (!err)
 		err = context_still(split_still, split, run->reason);
-	split->nr_aside = aside.nr_blocks;
+	split->nr_aside = nr_of_zone(&aside, split->zone);
 	hoard_free(&aside);
 	if (err == -ENOMEM)
 		lab_refuse(run, err,
@@ -452,6 +1472,59 @@ static const struct lab_allocator pages_bulk_allocator = {
 	.free_bulk = pages_free_bulk,
 };
 
+static const struct lab_param zones_params[] = {
+	{ .name = "order", .help = "of each request", .max = MAX_PAGE_ORDER },
+	{ .name = "node", .help = "whose zones are preferred",
+	  .max = MAX_NUMNODES - 1 },
+	LAB_HOLD_PARAM,
+	{}
+};
+
+static const struct lab_param pcp_params[] = {
+	{ .name = "cpu", .help = "whose lists", .max = CONFIG_NR_CPUS - 1 },
+	LAB_HOLD_PARAM,
+	{}
+};
+
+static const struct lab_param hot_params[] = {
+	{ .name = "count", .help = "pages freed in a row", .min = 1,
+	  .max = HOT_MAX, .def = 8 },
+	{ .name = "cpu", .help = "whose lists", .max = CONFIG_NR_CPUS - 1 },
+	LAB_HOLD_PARAM,
+	{}
+};
+
+static const struct lab_param migratetype_params[] = {
+	{ .name = "dry", .help = "type that is run dry in the end",
+	  .type = LAB_CHOICE, .choices = migrate_types },
+	{ .name = "order", .help = "of each request",
+	  .min = FIRST_DIRECT_ORDER, .max = LAST_DIRECT_ORDER,
+	  .def = FIRST_DIRECT_ORDER },
+	LAB_HOLD_PARAM,
+	{}
+};
+
+static const struct lab_param fragmentation_params[] = {
+	{ .name = "order", .help = "of the request that fails",
+	  .min = FIRST_DIRECT_ORDER, .max = LAST_DIRECT_ORDER,
+	  .def = FIRST_DIRECT_ORDER },
+	LAB_HOLD_PARAM,
+	{}
+};
+
+static const struct lab_param fallback_params[] = {
+	{ .name = "node", .help = "whose first zone is run dry",
+	  .max = MAX_NUMNODES - 1, .def = 1 },
+	{ .name = "order", .help = "of each request",
+	  .min = FIRST_DIRECT_ORDER, .max = LAST_DIRECT_ORDER,
+	  .def = FIRST_DIRECT_ORDER },
+	{ .name = "count", .help = "requests while it is dry", .min = 1,
+	  .max = 64, .def = 16 },
+	LAB_OVER_BUDGET_PARAM,
+	LAB_HOLD_PARAM,
+	{}
+};
+
 static const struct lab_param alignment_params[] = {
 	{ .name = "count", .help = "blocks of each order", .min = 1, .max = 8,
 	  .def = 2 },
@@ -476,6 +1549,22 @@ static const struct lab_param path_params[] = {
 static const struct lab_experiment buddy_experiments[] = {
 	{ .name = "freelists", .run = buddy_freelists,
 	  .help = "each zone keeps one free list per order" },
+	{ .name = "zones", .run = buddy_zones, .params = zones_params,
+	  .help = "flags choose the zones: DMA, DMA32, or the highest with room" },
+	{ .name = "pcp", .run = buddy_pcp, .params = pcp_params,
+	  .help = "a CPU's page list is refilled by a batch, drained when full" },
+	{ .name = "hot", .run = buddy_hot, .params = hot_params,
+	  .help = "the page freed last on a CPU is next handed out there" },
+	{ .name = "migratetype", .run = buddy_migratetype,
+	  .params = migratetype_params,
+	  .help = "each migrate type has lists; a dry one takes from another" },
+	{ .name = "fragmentation", .run = buddy_fragmentation,
+	  .params = fragmentation_params,
+	  .help = "half of a zone is free, and a block of 16 pages is refused" },
+	{ .name = "watermarks", .run = buddy_watermarks,
+	  .help = "how deep a request may dig below min depends on its flags" },
+	{ .name = "fallback", .run = buddy_fallback, .params = fallback_params,
+	  .help = "when the preferred zone is dry the next in the list serves" },
 	{ .name = "alignment", .run = buddy_alignment,
 	  .params = alignment_params,
 	  .help = "a block begins at a multiple of its size, frames in a row" },
