@@ -551,10 +551,10 @@ static inline bool is_block(unsigned long pfn, int order)
 }
 
 /*
- * Memory by its physical address: /proc/kcore is an ELF file whose segments say
- * which physical range each of them shows.
+ * Memory by its physical or by its kernel address: /proc/kcore is an ELF file
+ * whose segments say which range of each they show.
  */
-static inline bool read_physical(uint64_t phys, void *buf, size_t len)
+static inline bool read_kcore(bool physical, uint64_t at, void *buf, size_t len)
 {
 	int fd = open("/proc/kcore", O_RDONLY);
 	bool found = false;
@@ -567,16 +567,62 @@ static inline bool read_physical(uint64_t phys, void *buf, size_t len)
 		return false;
 	}
 	for (i = 0; i < ehdr.e_phnum && !found; i++) {
+		uint64_t start;
+
 		if (pread(fd, &phdr, sizeof(phdr), ehdr.e_phoff +
 			  i * sizeof(phdr)) != sizeof(phdr))
 			break;
-		if (phdr.p_type == PT_LOAD && phys >= phdr.p_paddr &&
-		    phys + len <= phdr.p_paddr + phdr.p_memsz)
-			found = pread(fd, buf, len, phdr.p_offset + phys -
-				      phdr.p_paddr) == (ssize_t)len;
+		start = physical ? phdr.p_paddr : phdr.p_vaddr;
+		if (phdr.p_type == PT_LOAD && at >= start &&
+		    at + len <= start + phdr.p_memsz)
+			found = pread(fd, buf, len, phdr.p_offset + at -
+				      start) == (ssize_t)len;
 	}
 	close(fd);
 	return found;
+}
+
+static inline bool read_physical(uint64_t phys, void *buf, size_t len)
+{
+	return read_kcore(true, phys, buf, len);
+}
+
+/* A variable of the kernel's, by its name in /proc/kallsyms. */
+static inline bool read_variable(const char *name, void *buf, size_t len)
+{
+	FILE *file = fopen("/proc/kallsyms", "r");
+	unsigned long long at = 0, found = 0;
+	char line[256], symbol[128];
+
+	while (file && !found && fgets(line, sizeof(line), file))
+		if (sscanf(line, "%llx %*c %127s", &at, symbol) == 2 &&
+		    !strcmp(symbol, name))
+			found = at;
+	if (file)
+		fclose(file);
+	return found && read_kcore(false, found, buf, len);
+}
+
+/*
+ * A list of CPUs or nodes, "0-3,8", into @set.  Returns how many are in it, 0
+ * where there is no such file.
+ */
+static inline int read_list(const char *path, bool *set, int max)
+{
+	char buf[4096], *p = buf;
+	int from, to, n = 0;
+
+	memset(set, 0, max * sizeof(*set));
+	if (read_file(path, buf, sizeof(buf)) <= 0)
+		return 0;
+	while (*p >= '0' && *p <= '9') {
+		from = strtol(p, &p, 10);
+		to = *p == '-' ? strtol(p + 1, &p, 10) : from;
+		for (; from <= to && from < max; from++, n++)
+			set[from] = true;
+		p += *p == ',';
+	}
+	return n;
 }
 
 /* The first line of a file in which @a and @b both stand, or false. */

@@ -28,6 +28,7 @@ TEST_F(pool, every_allocator)
 		"slab size=192 hwcache=yes", "slab size=64 merge=yes",
 		"kmalloc size=1000",	     "pages order=1",
 		"vmalloc size=10000",	     "pages_bulk",
+		"percpu size=100",	     "node node=0 order=1",
 	};
 	long long pools = nr_pools(), held = held_bytes();
 	char name[16];

@@ -6,6 +6,7 @@
 #ifndef KMEMLAB_COMPAT_H
 #define KMEMLAB_COMPAT_H
 
+#include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/slab.h>
 #include <linux/version.h>
@@ -54,6 +55,27 @@ compat_cache_create_unmerged(const char *name, unsigned int size,
 #define alloc_pages_bulk(gfp, nr, pages) \
 	alloc_pages_bulk_array(gfp, nr, pages)
 #endif
+
+/*
+ * 6.11 moved page_mapcount() into fs/proc/.  How often one page is mapped, as
+ * /proc/kpagecount has it, for a page that nobody keeps from changing: hence
+ * without the checks of folio_entire_mapcount().
+ */
+static inline unsigned int compat_page_mapcount(struct page *page)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 11, 0)
+	return PageSlab(page) || page_has_type(page) ? 0 : page_mapcount(page);
+#else
+	struct folio *folio = page_folio(page);
+	unsigned int count = atomic_read(&page->_mapcount) + 1;
+
+	if (page_mapcount_is_type(count))
+		count = 0;
+	if (test_bit(PG_head, &folio->flags))
+		count += atomic_read(&folio->_entire_mapcount) + 1;
+	return count;
+#endif
+}
 
 /*
  * 6.8 removed SLAB and 6.4 SLOB; 7.0 gave SLUB sheaves in place of CPU slabs.

@@ -86,6 +86,8 @@ struct lab_experiment {
  *		(those straight from the buddy), for the ledger
  * @order:	order of an object, for allocators of pages
  * @gfp:	flags that each request has beside those it is made with
+ * @align:	alignment of an object in bytes, for percpu
+ * @node:	where the objects are, for node
  * @cache:	the cache, for slab; owner: this source
  * @reserve:	what the allocator keeps ready, for mempool; owner: this source
  * @keeps_slabs: objects share slabs, which go back to the page allocator only
@@ -105,6 +107,8 @@ struct lab_source {
 	unsigned long kept_pages;
 	unsigned int order;
 	gfp_t gfp;
+	unsigned int align;
+	int node;
 	struct kmem_cache *cache;
 	void *reserve;
 	bool keeps_slabs;
