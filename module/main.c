@@ -37,6 +37,7 @@ static void __exit kmemlab_exit(void)
 	interface_debugfs_exit();
 	pool_exit();
 	runner_exit();
+	ledger_exit();
 }
 
 module_init(kmemlab_init);

@@ -34,7 +34,13 @@ static const char *const ledger_keys[LEDGER_NR] = {
 	[LEDGER_MEMCG]			= "ledger.memcg_pages",
 };
 
-static struct lab_ledger at_load;	/* constant after ledger_init() */
+/* Both are constant after ledger_init(). */
+static struct lab_ledger at_load;
+/*
+ * /proc/meminfo, held open: opening it for each reading would charge the cgroup
+ * of whoever runs the command.
+ */
+static struct file *meminfo;
 
 /* Whether an item stands for pages that no other item has. */
 static bool is_summed(enum ledger_item item)
@@ -48,9 +54,11 @@ static bool is_summed(enum ledger_item item)
 static s64 meminfo_item(const char *text, const char *key)
 {
 	const char *line = strstr(text, key);
+	long long kb;
 
-	return line ? simple_strtoll(skip_spaces(line + strlen(key)), NULL,
-				     10) >> (PAGE_SHIFT - 10) : 0;
+	if (!line || sscanf(line + strlen(key), "%lld", &kb) != 1)
+		return 0;
+	return kb >> (PAGE_SHIFT - 10);
 }
 
 /*
@@ -60,25 +68,23 @@ static s64 meminfo_item(const char *text, const char *key)
  */
 static void read_meminfo(s64 *pages)
 {
-	struct file *file = filp_open("/proc/meminfo", O_RDONLY, 0);
 	ssize_t len = 0;
 	loff_t pos = 0;
 	char *text;
 
 	pages[LEDGER_VMALLOC] = 0;
 	pages[LEDGER_PERCPU] = 0;
-	if (IS_ERR(file))
+	if (!meminfo)
 		return;
 	text = kmalloc(PAGE_SIZE, GFP_KERNEL);
 	if (text)
-		len = kernel_read(file, text, PAGE_SIZE - 1, &pos);
+		len = kernel_read(meminfo, text, PAGE_SIZE - 1, &pos);
 	if (len > 0) {
 		text[len] = '\0';
 		pages[LEDGER_VMALLOC] = meminfo_item(text, "\nVmallocUsed:");
 		pages[LEDGER_PERCPU] = meminfo_item(text, "\nPercpu:");
 	}
 	kfree(text);
-	filp_close(file, NULL);
 }
 
 static s64 memcg_item(void)
@@ -196,7 +202,22 @@ void ledger_record(struct lab_record *record, const struct lab_ledger *before,
  */
 void ledger_init(void)
 {
+	struct file *file = filp_open("/proc/meminfo", O_RDONLY, 0);
+
+	if (!IS_ERR(file))
+		meminfo = file;
 	ledger_read(&at_load);
+}
+
+/**
+ * ledger_exit() - undo ledger_init()
+ *
+ * Context: Module unload, when no command can run any more; may sleep.
+ */
+void ledger_exit(void)
+{
+	if (meminfo)
+		filp_close(meminfo, NULL);
 }
 
 /**

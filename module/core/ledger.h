@@ -48,6 +48,7 @@ struct lab_ledger {
 };
 
 void ledger_init(void);
+void ledger_exit(void);
 void ledger_read(struct lab_ledger *ledger);
 s64 ledger_free_pages(void);
 void ledger_record(struct lab_record *record, const struct lab_ledger *before,
