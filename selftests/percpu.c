@@ -11,12 +11,8 @@
  */
 #define READY_PAGES	4
 
-/*
- * A chunk has a unit of at most 2 MiB for each CPU.  Free room in a chunk may or
- * may not have pages, whatever was freed before, and the kernel keeps one chunk
- * that is all free: so as much as two of them hold is put out of the way.
- */
-#define CHUNK_PAGES	512
+/* How many objects are taken at once to use up what chunks have free. */
+#define TAKEN_AT_ONCE	32
 
 /* Rounds after which a CPU adds to the common count (lib/percpu_counter.c). */
 #define MIN_BATCH	32
@@ -119,6 +115,34 @@ static long long settled_percpu_pages(void)
 	return MISSING;
 }
 
+/* Areas that the kernel has made for chunks of per-CPU memory. */
+static int nr_chunk_areas(void)
+{
+	FILE *file = fopen("/proc/vmallocinfo", "r");
+	char line[512];
+	int n = 0;
+
+	while (file && fgets(line, sizeof(line), file))
+		n += !!strstr(line, "pcpu_get_vm_areas");
+	if (file)
+		fclose(file);
+	return n;
+}
+
+/*
+ * Free room in a chunk may still have its pages, from what was freed before.  A
+ * new chunk is made when no other has room, and has only the pages in use.
+ */
+static bool use_up_chunks(const char *pool)
+{
+	int areas = nr_chunk_areas(), i;
+
+	for (i = 0; i < 300 && nr_chunk_areas() <= areas; i++)
+		if (run("pool.alloc name=%s count=%d", pool, TAKEN_AT_ONCE)->err)
+			return false;
+	return nr_chunk_areas() > areas;
+}
+
 /*
  * Objects of whole pages take whole pages, on every CPU.  Before and after, up
  * to READY_PAGES may lie ready.
@@ -132,7 +156,7 @@ TEST_F(percpu, dynamic)
 
 	EXPECT_EQ(ERANGE, run("percpu.dynamic align=3")->err);
 	ASSERT_OK("pool.create name=used allocator=percpu size=4096 align=4096");
-	EXPECT_OK("pool.alloc name=used count=%d", 2 * CHUNK_PAGES);
+	EXPECT_TRUE(use_up_chunks("used"));
 	before = settled_percpu_pages();
 	pid = hold("percpu", "dynamic count=64 hold_ms=10000", &record);
 	held = settled_percpu_pages();
