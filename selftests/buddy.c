@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/mempolicy.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
 #include "kmemlab.h"
 
-#include <sys/utsname.h>
 
 /* Orders that bypass the per-CPU lists and can be cut out of a larger block. */
 #define FIRST_ORDER	4
@@ -163,17 +166,15 @@ static long long lists_number(const struct record *record, const char *key)
 }
 
 /*
- * Since 6.7 batches grow with requests, or frees, in a row (nr_pcp_alloc(),
- * nr_pcp_free()); no file tells.
+ * Whether batches grow with requests, or frees, in a row (nr_pcp_alloc(),
+ * nr_pcp_free()).  No file tells, but the symbol came with that.
  */
 static bool batches_grow(void)
 {
-	struct utsname name;
-	int major, minor;
+	char line[256];
 
-	return !uname(&name) &&
-	       sscanf(name.release, "%d.%d", &major, &minor) == 2 &&
-	       (major > 6 || (major == 6 && minor >= 7));
+	return find_line("/proc/kallsyms", " T ", "decay_pcp_high", line,
+			 sizeof(line));
 }
 
 TEST_F(buddy, pcp)
@@ -489,9 +490,11 @@ TEST_F(buddy, fallback)
 
 /*
  * One block of order m left; one block more on each order from @order up to m.
+ * Of the block itself the last @unused pages went back, in aligned blocks: one
+ * for each bit of their number.
  */
 static bool is_split(const long long *before, const long long *held, int order,
-		     int from)
+		     int from, long long unused)
 {
 	int i;
 
@@ -501,6 +504,7 @@ static bool is_split(const long long *before, const long long *held, int order,
 
 		if (i == from)
 			want = -1;
+		want += unused >> i & 1;
 		if (moved != want)
 			return false;
 	}
@@ -553,24 +557,39 @@ static struct record *run_between(struct __test_metadata *_metadata,
 	return record;
 }
 
+/*
+ * The record of a request of @order that was met from a larger block, which
+ * lost 2^@taken pages.
+ */
+static void expect_cut(struct __test_metadata *_metadata,
+		       const struct record *record, int order, int taken)
+{
+	long long before[NR_ORDERS], held[NR_ORDERS], from, pfn;
+	char zone[16] = "";
+	int node = -1;
+
+	from = number_of(record, "from_order");
+	pfn = number_of(record, "pfn");
+	EXPECT_EQ(order, number_of(record, "order"));
+	EXPECT_LT(order, from);
+	EXPECT_EQ(0, pfn % (1 << order));
+	EXPECT_TRUE(zone_of_frame(pfn, &node, zone));
+	EXPECT_EQ(node, number_of(record, "node"));
+	EXPECT_TRUE(text_is(record, "zone", zone));
+	EXPECT_TRUE(orders_of(record, "before", before));
+	EXPECT_TRUE(orders_of(record, "held", held));
+	EXPECT_TRUE(is_split(before, held, taken, from, 0));
+}
+
 TEST_F(buddy, split)
 {
 	int order;
 
 	for (order = FIRST_ORDER; order <= LAST_ORDER; order++) {
-		long long before[NR_ORDERS], held[NR_ORDERS], from, pfn;
 		struct record *record = run_between(_metadata, "split", order);
 
 		ASSERT_EQ(0, record->err);
-		from = number_of(record, "from_order");
-		pfn = number_of(record, "pfn");
-		EXPECT_EQ(order, number_of(record, "order"));
-		EXPECT_LT(order, from);
-		ASSERT_GE(pfn, 0);
-		EXPECT_EQ(0, pfn % (1 << order));
-		ASSERT_TRUE(orders_of(record, "before", before));
-		ASSERT_TRUE(orders_of(record, "held", held));
-		EXPECT_TRUE(is_split(before, held, order, from));
+		expect_cut(_metadata, record, order, order);
 	}
 }
 
@@ -608,7 +627,8 @@ TEST_F(buddy, split_held)
 	/* Orders below are the per-CPU lists' to move. */
 	memcpy(before[i].nr_free, held[i].nr_free,
 	       order * sizeof(*before[i].nr_free));
-	EXPECT_TRUE(is_split(before[i].nr_free, held[i].nr_free, order, from));
+	EXPECT_TRUE(is_split(before[i].nr_free, held[i].nr_free, order, from,
+			     0));
 }
 
 TEST_F(buddy, merge)
@@ -616,16 +636,514 @@ TEST_F(buddy, merge)
 	int order;
 
 	for (order = FIRST_ORDER; order <= LAST_ORDER; order++) {
-		long long before[NR_ORDERS], held[NR_ORDERS], after[NR_ORDERS];
+		long long before[NR_ORDERS], after[NR_ORDERS];
 		struct record *record = run_between(_metadata, "merge", order);
 
 		ASSERT_EQ(0, record->err);
+		expect_cut(_metadata, record, order, order);
 		ASSERT_TRUE(orders_of(record, "before", before));
-		ASSERT_TRUE(orders_of(record, "held", held));
 		ASSERT_TRUE(orders_of(record, "after", after));
-		EXPECT_NE(0, memcmp(before, held, sizeof(before)));
 		EXPECT_EQ(0, memcmp(before, after, sizeof(before)));
 	}
+}
+
+/* Two halves of a block, in either order: the first to go finds no partner. */
+static void expect_partner(struct __test_metadata *_metadata, int order,
+			   const char *first)
+{
+	long long before[NR_ORDERS], held[NR_ORDERS], after[NR_ORDERS];
+	long long one_freed[NR_ORDERS], pfn, partner;
+	struct record *record;
+	char command[32];
+
+	snprintf(command, sizeof(command), "partner first=%s", first);
+	record = run_between(_metadata, command, order);
+	ASSERT_EQ(0, record->err);
+	/* Together the halves are one block of the next order. */
+	expect_cut(_metadata, record, order, order + 1);
+	pfn = number_of(record, "pfn");
+	partner = number_of(record, "partner_pfn");
+	EXPECT_EQ(pfn ^ 1LL << order, partner);
+	EXPECT_EQ(!strcmp(first, "lower"),
+		  number_of(record, "first_freed_pfn") ==
+			  (pfn < partner ? pfn : partner));
+	EXPECT_EQ(!strcmp(first, "upper"),
+		  number_of(record, "first_freed_pfn") ==
+			  (pfn > partner ? pfn : partner));
+
+	ASSERT_TRUE(orders_of(record, "before", before));
+	ASSERT_TRUE(orders_of(record, "held", held));
+	ASSERT_TRUE(orders_of(record, "one_freed", one_freed));
+	ASSERT_TRUE(orders_of(record, "both_freed", after));
+	held[order]++;
+	EXPECT_EQ(0, memcmp(held, one_freed, sizeof(held)));
+	EXPECT_EQ(0, memcmp(before, after, sizeof(before)));
+}
+
+TEST_F(buddy, partner)
+{
+	int order;
+
+	for (order = FIRST_ORDER; order <= LAST_ORDER; order++) {
+		expect_partner(_metadata, order, "lower");
+		expect_partner(_metadata, order, "upper");
+	}
+}
+
+/*
+ * Lines that the kernel's log got since @kmsg was at its end; those that a
+ * warning has are counted too.
+ */
+static int nr_new_lines(int kmsg, int *nr_warnings)
+{
+	char line[8192];
+	ssize_t len;
+	int n = 0;
+
+	while ((len = read(kmsg, line, sizeof(line) - 1)) > 0) {
+		line[len] = '\0';
+		*nr_warnings += strstr(line, "WARNING:") ||
+				strstr(line, "page allocation failure");
+		n++;
+	}
+	return n;
+}
+
+/* The orders that /proc/buddyinfo has a column for. */
+static int nr_columns(void)
+{
+	char text[4096], *p;
+	int n = 0;
+
+	if (read_file("/proc/buddyinfo", text, sizeof(text)) <= 0)
+		return 0;
+	text[strcspn(text, "\n")] = '\0';
+	strtok(text, " ");
+	for (p = text; p; p = strtok(NULL, " "))
+		n++;
+	return n - 4;	/* "Node" "0," "zone" "DMA" */
+}
+
+TEST_F(buddy, max_order)
+{
+	static struct record record;
+	int columns = nr_columns(), warnings = 0, marked, tries, order;
+	int kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+	pid_t pid;
+
+	ASSERT_LE(0, kmsg);
+	/* Others may write to the log; a warning would be ours. */
+	for (tries = 0; tries < QUIET_TRIES; tries++) {
+		lseek(kmsg, 0, SEEK_END);
+		ASSERT_OK("buddy.max_order");
+		if (!nr_new_lines(kmsg, &warnings))
+			break;
+	}
+	close(kmsg);
+	EXPECT_LT(tries, QUIET_TRIES);
+	EXPECT_EQ(0, warnings);
+
+	pid = hold("buddy", "max_order over=2 hold_ms=200", &record);
+	marked = nr_marked(&record);
+	ASSERT_EQ(0, exit_code_of(pid));
+	/* It has room for as many marks as a record lists frames. */
+	EXPECT_EQ(64, marked);
+	EXPECT_EQ(1, nr_runs(&record));
+	EXPECT_EQ(0, cell_of(&record, "frames", "0") % (1 << (columns - 1)));
+	for (order = columns - 1; order <= columns + 1; order++) {
+		bool asked = order != columns;
+		char row[16];
+
+		snprintf(row, sizeof(row), "order.%d", order);
+		EXPECT_EQ(asked ? PAGE_BYTES << order : MISSING,
+			  cell_of(&record, row, "bytes"));
+		EXPECT_EQ(!asked ? MISSING : order < columns ? 0 : ENOMEM,
+			  cell_of(&record, row, "errno"));
+	}
+	EXPECT_EQ((PAGE_BYTES << (columns - 1)) + 1,
+		  cell_of(&record, "exact", "bytes"));
+	EXPECT_EQ(ENOMEM, cell_of(&record, "exact", "errno"));
+}
+
+static void expect_waste(struct __test_metadata *_metadata,
+			 const struct record *record, long long bytes)
+{
+	long long pages = (bytes + PAGE_BYTES - 1) / PAGE_BYTES;
+	char row[32];
+	int order;
+
+	for (order = 0; 1 << order < pages; order++)
+		;
+	snprintf(row, sizeof(row), "bytes.%lld", bytes);
+	EXPECT_EQ(order, cell_of(record, row, "order"));
+	EXPECT_EQ(PAGE_BYTES << order, cell_of(record, row, "order_bytes"));
+	EXPECT_EQ((PAGE_BYTES << order) - bytes,
+		  cell_of(record, row, "order_waste_bytes"));
+	EXPECT_EQ(pages * PAGE_BYTES, cell_of(record, row, "exact_bytes"));
+	EXPECT_EQ(pages * PAGE_BYTES - bytes,
+		  cell_of(record, row, "exact_waste_bytes"));
+}
+
+TEST_F(buddy, waste)
+{
+	long long largest = PAGE_BYTES << (NR_ORDERS - 1), bytes;
+	struct record *record = run("buddy.waste");
+
+	ASSERT_EQ(0, record->err);
+	for (bytes = 8; bytes <= largest; bytes *= 2) {
+		expect_waste(_metadata, record, bytes);
+		if (bytes < largest)
+			expect_waste(_metadata, record, bytes + bytes / 2);
+	}
+	/* A byte more than fits is the worst. */
+	for (bytes = PAGE_BYTES; bytes < largest; bytes *= 2) {
+		record = run("buddy.waste bytes=%lld", bytes + 1);
+		ASSERT_EQ(0, record->err);
+		expect_waste(_metadata, record, bytes + 1);
+	}
+}
+
+/*
+ * How many of these frames are free and on a list of the buddy: those on a
+ * per-CPU list are not.
+ */
+static int nr_buddy(long long pfn, int pages)
+{
+	int i, n = 0;
+
+	for (i = 0; i < pages; i++)
+		n += !!(page_flags(pfn + i) & FLAG_BUDDY);
+	return n;
+}
+
+/* The highest order that lost a block. */
+static int order_lost(const long long *before, const long long *held)
+{
+	int order = NR_ORDERS - 1;
+
+	while (order > 0 && held[order] >= before[order])
+		order--;
+	return order;
+}
+
+/*
+ * The counts of a record without per-CPU pages among them: those before are in
+ * /proc/buddyinfo too, and those held differ by a block of which @pages stay.
+ */
+static bool is_taken(const struct record *record, const struct zone_counts *info,
+		     int nr_zones, int pages)
+{
+	long long before[NR_ORDERS], held[NR_ORDERS];
+	int order = number_of(record, "order"), node;
+	const struct zone_counts *zone;
+	char name[16];
+
+	if (order < FIRST_ORDER || order >= NR_ORDERS ||
+	    !orders_of(record, "before", before) ||
+	    !orders_of(record, "held", held) ||
+	    !zone_of_frame(number_of(record, "pfn"), &node, name))
+		return false;
+	zone = find_zone(info, nr_zones, node, name);
+	return zone && node == number_of(record, "node") &&
+	       text_is(record, "zone", name) &&
+	       !memcmp(zone->nr_free + FIRST_ORDER, before + FIRST_ORDER,
+		       (NR_ORDERS - FIRST_ORDER) * sizeof(*before)) &&
+	       is_split(before, held, order, order_lost(before, held),
+			(1 << order) - pages);
+}
+
+/*
+ * Requests of 2^order / 2 + 1 pages to 2^order - 1: all but the pages asked for
+ * are in the counts at once.
+ */
+static void expect_exact(struct __test_metadata *_metadata, int order,
+			 int pages)
+{
+	struct zone_counts info[ZONES_MAX];
+	struct record *record;
+	int tries, n;
+
+	for (tries = 0; tries < QUIET_TRIES; tries++) {
+		n = read_buddyinfo(info);
+		record = run("buddy.exact bytes=%lu", pages * PAGE_BYTES - 7);
+		ASSERT_EQ(0, record->err);
+		if (is_taken(record, info, n, pages))
+			break;
+	}
+	EXPECT_LT(tries, QUIET_TRIES);
+	EXPECT_EQ(order, number_of(record, "order"));
+	EXPECT_EQ(0, number_of(record, "pfn") % (1 << order));
+	EXPECT_EQ(pages, number_of(record, "taken_pages"));
+	EXPECT_EQ(pages, number_of(record, "returned_pages"));
+}
+
+TEST_F(buddy, exact)
+{
+	int order;
+
+	for (order = FIRST_ORDER; order <= LAST_ORDER; order++) {
+		expect_exact(_metadata, order, (1 << order) / 2 + 1);
+		expect_exact(_metadata, order, (1 << order) - 1);
+	}
+}
+
+/* While 37 pages of 64 are held, the kernel shows the other 27 as free. */
+TEST_F(buddy, exact_held)
+{
+	int pages = 37, order = 6, held = -1, unused = -1, tries;
+	static struct record record;
+
+	for (tries = 0; tries < QUIET_TRIES; tries++) {
+		pid_t pid = hold("buddy", "exact bytes=151552 hold_ms=50",
+				 &record);
+		long long pfn = number_of(&record, "pfn");
+
+		held = nr_buddy(pfn, pages);
+		unused = nr_buddy(pfn + pages, (1 << order) - pages);
+		ASSERT_EQ(0, exit_code_of(pid));
+		/* Whoever wants them may have taken some. */
+		if (unused == (1 << order) - pages)
+			break;
+	}
+	EXPECT_LT(tries, QUIET_TRIES);
+	EXPECT_EQ(0, held);
+}
+
+/* A page of this node, or NULL. */
+static char *page_of_node(int node)
+{
+	unsigned long nodes = 1UL << node;
+	char *page = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (page == MAP_FAILED ||
+	    syscall(SYS_mbind, page, PAGE_BYTES, MPOL_BIND, &nodes,
+		    8 * sizeof(nodes), 0))
+		return NULL;
+	*page = 1;
+	return page;
+}
+
+/*
+ * Takes the pages off this CPU's lists for a zone of another node, where @page
+ * lies.  The kernel does that, a batch at a time, at the third reading after
+ * one of the zone's counters was changed on this CPU (mm/vmstat.c,
+ * refresh_cpu_vm_stats()); nr_mlock is one that we can change at will.
+ */
+static bool drain_distant(int node, const char *zone, int cpu, char *page)
+{
+	static bool locked;
+	int i, tries;
+
+	for (tries = 0; tries < 2 * QUIET_TRIES; tries++) {
+		if (!zoneinfo_number(node, zone, cpu, "count:"))
+			return true;
+		if (locked ? munlock(page, PAGE_BYTES) : mlock(page, PAGE_BYTES))
+			return false;
+		locked = !locked;
+		for (i = 0; i < 3; i++)
+			read_number("/proc/sys/vm/stat_refresh");
+	}
+	return false;
+}
+
+/*
+ * Pages of node 1 freed on a CPU of node 0 wait on its list, and are one block
+ * again as soon as they have left it.
+ */
+TEST_F(buddy, split_page)
+{
+	struct zone_counts before[ZONES_MAX], after[ZONES_MAX];
+	int n, tries, order, node = 1, cpu = 0;
+	const struct zone_counts *a, *b;
+	char *page;
+
+	if (access("/sys/devices/system/node/node1", F_OK))
+		SKIP(return, "buddy.split_page: one node: no list is drained");
+	ASSERT_TRUE(pin_to_cpu(cpu));
+	page = page_of_node(node);
+	ASSERT_NE(NULL, page);
+	for (order = FIRST_ORDER; order <= LAST_ORDER; order++) {
+		int pages = 1 << order, listed = -1, merged = -1;
+		static struct record record;
+		long long pfn = -1;
+
+		for (tries = 0; tries < QUIET_TRIES; tries++) {
+			if (!drain_distant(node, "Normal", cpu, page))
+				continue;
+			n = read_buddyinfo(before);
+			record = *run("buddy.split_page order=%d node=%d cpu=%d",
+				      order, node, cpu);
+			ASSERT_EQ(0, record.err);
+			pfn = number_of(&record, "pfn");
+			listed = zoneinfo_number(node, "Normal", cpu, "count:");
+			if (nr_buddy(pfn, pages) ||
+			    !drain_distant(node, "Normal", cpu, page))
+				continue;
+			merged = nr_buddy(pfn, pages);
+			read_buddyinfo(after);
+			a = find_zone(before, n, node, "Normal");
+			b = find_zone(after, n, node, "Normal");
+			if (a && b && same_from(a, b, order) &&
+			    listed == pages && merged == pages &&
+			    is_taken(&record, before, n, pages))
+				break;
+		}
+		ASSERT_LT(tries, QUIET_TRIES) TH_LOG("%s", record.text);
+		EXPECT_EQ(order, number_of(&record, "order"));
+		EXPECT_EQ(0, pfn % pages);
+		EXPECT_EQ(pages, number_of(&record, "taken_pages"));
+		EXPECT_EQ(pages, number_of(&record, "returned_pages"));
+		EXPECT_EQ(0, number_of(&record, "cpu_pages_before"));
+		EXPECT_EQ(pages, number_of(&record, "cpu_pages_after"));
+	}
+}
+
+/* How often a frame is mapped, from /proc/kpagecount. */
+static long long nr_mappings(long long pfn)
+{
+	int fd = open("/proc/kpagecount", O_RDONLY);
+	uint64_t n = -1;
+
+	if (fd >= 0 && pread(fd, &n, sizeof(n), pfn * sizeof(n)) != sizeof(n))
+		n = -1;
+	close(fd);
+	return n;
+}
+
+/*
+ * With one reference left the kernel shows the block as in use, though nobody
+ * maps it; after the last it is on a list of the buddy.
+ */
+TEST_F(buddy, refcount)
+{
+	int order = 5, pages = 1 << order, refs = 3, i, tries;
+	static struct record record;
+
+	for (tries = 0; tries < QUIET_TRIES; tries++) {
+		uint64_t head, tail;
+		long long pfn, maps;
+		pid_t pid;
+
+		pid = hold("buddy", "refcount order=5 refs=3 hold_ms=50",
+			   &record);
+		pfn = number_of(&record, "pfn");
+		head = page_flags(pfn);
+		tail = page_flags(pfn + pages - 1);
+		maps = nr_mappings(pfn);
+		ASSERT_EQ(0, exit_code_of(pid));
+		EXPECT_EQ(FLAG_COMPOUND_HEAD, head & (FLAG_COMPOUND_HEAD |
+						      FLAG_BUDDY));
+		EXPECT_EQ(FLAG_COMPOUND_TAIL, tail & (FLAG_COMPOUND_TAIL |
+						      FLAG_BUDDY));
+		EXPECT_EQ(0, maps);
+		/* Whoever wants it may have it by now. */
+		if (nr_buddy(pfn, pages) == pages)
+			break;
+	}
+	EXPECT_LT(tries, QUIET_TRIES);
+
+	record = *run("buddy.refcount order=%d refs=%d", order, refs);
+	ASSERT_EQ(0, record.err);
+	EXPECT_EQ(order, number_of(&record, "order"));
+	for (i = 0; i <= refs; i++) {
+		EXPECT_EQ(refs + 1 - i, numbered_cell_of(&record, "refs", i));
+		EXPECT_EQ(pages, numbered_cell_of(&record, "taken_pages", i));
+	}
+	EXPECT_EQ(MISSING, numbered_cell_of(&record, "refs", i));
+	EXPECT_EQ(pages, number_of(&record, "returned_pages"));
+}
+
+/* What a crash dump is told of the size of a struct page. */
+static long long vmcore_page_bytes(void)
+{
+	static const char key[] = "SIZE(page)=";
+	static char notes[1 << 16];
+	int fd = open("/proc/kcore", O_RDONLY);
+	ssize_t len = fd < 0 ? -1 : read(fd, notes, sizeof(notes) - 1);
+	char *p;
+
+	close(fd);
+	p = len > 0 ? memmem(notes, len, key, strlen(key)) : NULL;
+	return p ? strtoll(p + strlen(key), NULL, 10) : MISSING;
+}
+
+static void expect_conversions(struct __test_metadata *_metadata,
+			       const struct record *record, const char *row,
+			       const struct zone_counts *zone)
+{
+	long long pfn = cell_of(record, row, "pfn");
+	char name[16] = "";
+	int node = -1;
+
+	EXPECT_TRUE(zone_of_frame(pfn, &node, name));
+	EXPECT_EQ(zone->node, node);
+	EXPECT_STREQ(zone->zone, name);
+	EXPECT_EQ(pfn * (long long)PAGE_BYTES, cell_of(record, row, "phys"));
+	/* The direct map shows physical address 0 at its beginning. */
+	EXPECT_EQ(pfn * (long long)PAGE_BYTES,
+		  cell_of(record, row, "virt_offset_bytes"));
+	EXPECT_EQ(pfn * vmcore_page_bytes(),
+		  cell_of(record, row, "page_offset_bytes"));
+	EXPECT_EQ(pfn, cell_of(record, row, "pfn_of_page"));
+	EXPECT_EQ(pfn, cell_of(record, row, "pfn_of_phys"));
+	EXPECT_EQ(pfn, cell_of(record, row, "pfn_of_virt"));
+	EXPECT_EQ(pfn, cell_of(record, row, "pfn_mapped"));
+}
+
+TEST_F(buddy, addresses)
+{
+	struct zone_counts zones[ZONES_MAX];
+	int n = read_buddyinfo(zones), i, k, marked, samples = 3;
+	static struct record record;
+	pid_t pid;
+
+	if (access("/proc/kcore", R_OK))
+		SKIP(return, "buddy.addresses: no /proc/kcore");
+	pid = hold("buddy", "addresses count=3 hold_ms=200", &record);
+	marked = nr_marked(&record);
+	ASSERT_EQ(0, exit_code_of(pid));
+
+	/* Written through the virtual address, found at the physical one. */
+	ASSERT_LT(0, n);
+	EXPECT_EQ(n, marked);
+	EXPECT_EQ(vmcore_page_bytes(), number_of(&record, "page_bytes"));
+	for (i = 0; i < n; i++) {
+		int node = -1;
+		char name[16] = "", row[32];
+
+		zone_of_frame(numbered_cell_of(&record, "frames", i), &node,
+			      name);
+		EXPECT_EQ(zones[i].node, node);
+		EXPECT_STREQ(zones[i].zone, name);
+		for (k = 0; k < samples; k++) {
+			snprintf(row, sizeof(row), "N%d.%s.%d", zones[i].node,
+				 zones[i].zone, k);
+			expect_conversions(_metadata, &record, row, &zones[i]);
+		}
+	}
+}
+
+/* Each page holds its own mark, so no two of them are the same. */
+TEST_F(buddy, bulk)
+{
+	static struct record record;
+	int pages = 200, marked;
+	pid_t pid;
+
+	if (access("/proc/kcore", R_OK))
+		SKIP(return, "buddy.bulk: no /proc/kcore");
+	pid = hold("buddy", "bulk count=200 hold_ms=200", &record);
+	marked = nr_marked(&record);
+	ASSERT_EQ(0, exit_code_of(pid));
+	EXPECT_EQ(pages, marked);
+	EXPECT_EQ(pages, number_of(&record, "nr_pages"));
+	EXPECT_EQ(pages, number_of(&record, "taken_pages"));
+
+	record = *run("buddy.bulk count=%d", pages);
+	ASSERT_EQ(0, record.err);
+	EXPECT_EQ(pages, number_of(&record, "taken_pages"));
+	EXPECT_EQ(pages, number_of(&record, "returned_pages"));
 }
 
 TEST_HARNESS_MAIN

@@ -109,3 +109,29 @@ void frame_mark(struct lab_record *record, void *address, size_t bytes)
 			record_cell(record, key, pfn);
 	}
 }
+
+/**
+ * frame_mark_pages() - as frame_mark(), of pages that are no range
+ * @record:	gets "mark", and a row "frames" with the frame of each page
+ * @pages:	the caller's own; what is NULL is passed over
+ * @nr:		how many
+ *
+ * Context: Process context, may sleep.
+ */
+void frame_mark_pages(struct lab_record *record, struct page *const *pages,
+		      unsigned int nr)
+{
+	u64 mark = get_random_u64() >> 8;
+	unsigned int i;
+	char key[8];
+
+	record_number(record, "mark", mark);
+	record_row(record, "frames");
+	for (i = 0; i < nr; i++) {
+		if (!pages[i])
+			continue;
+		*(u64 *)page_address(pages[i]) = mark + i;
+		snprintf(key, sizeof(key), "%u", i);
+		record_cell(record, key, page_to_pfn(pages[i]));
+	}
+}

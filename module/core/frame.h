@@ -5,6 +5,9 @@
 
 #include <linux/types.h>
 
+struct lab_record;
+struct page;
+
 /**
  * struct lab_frames - what a walk over a range found
  * @first_pfn:	frame behind the first page
@@ -24,9 +27,9 @@ struct lab_frames {
 #define FRAMES_SHOWN	64
 
 bool frame_of(const void *address, unsigned long *pfn);
-struct lab_record;
-
 void frame_mark(struct lab_record *record, void *address, size_t bytes);
+void frame_mark_pages(struct lab_record *record, struct page *const *pages,
+		      unsigned int nr);
 void frame_walk(const void *address, size_t bytes, struct lab_frames *frames);
 
 #endif

@@ -7,10 +7,11 @@
  * zone's free lists.  What is to be shown exactly uses the others.
  */
 #include <linux/gfp.h>
+#include <linux/io.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
-#include <linux/random.h>
+#include <linux/pfn.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 
@@ -18,6 +19,7 @@
 #include "core/context.h"
 #include "core/family.h"
 #include "core/frame.h"
+#include "core/ledger.h"
 #include "families/hoard.h"
 
 #define FIRST_DIRECT_ORDER	(PAGE_ALLOC_COSTLY_ORDER + 1)
@@ -141,26 +143,6 @@ static const struct buddy_reach reaches[] = {
 	{ "kernel", 0 },
 };
 
-/*
- * Writes a number into each page and records it and the frames, so that others
- * who read memory by its physical address can see whether they are the ones.
- */
-static void mark_pages(struct lab_run *run, struct page *const *page,
-		       unsigned int nr)
-{
-	u64 mark = get_random_u64() >> 8;
-	unsigned int i;
-	char key[8];
-
-	record_number(&run->record, "mark", mark);
-	record_row(&run->record, "frames");
-	for (i = 0; i < nr; i++) {
-		*(u64 *)page_address(page[i]) = mark + i;
-		snprintf(key, sizeof(key), "%u", i);
-		record_cell(&run->record, key, page_to_pfn(page[i]));
-	}
-}
-
 static void record_place(struct lab_run *run, const char *row,
 			 const struct page *page)
 {
@@ -202,7 +184,7 @@ static int buddy_zones(struct lab_run *run)
 	if (!err) {
 		for (i = 0; i < ARRAY_SIZE(reaches); i++)
 			record_place(run, reaches[i].name, page[i]);
-		mark_pages(run, page, ARRAY_SIZE(reaches));
+		frame_mark_pages(&run->record, page, ARRAY_SIZE(reaches));
 		err = lab_hold(run);
 	}
 	hoard_free(&blocks);
@@ -616,7 +598,7 @@ static int buddy_hot(struct lab_run *run)
 			snprintf(key, sizeof(key), "%u", i);
 			record_cell(&run->record, key, b.hot[i]);
 		}
-		mark_pages(run, b.again, b.nr_hot);
+		frame_mark_pages(&run->record, b.again, b.nr_hot);
 		err = lab_hold(run);
 	}
 	hoard_free(&b.held);
@@ -1098,7 +1080,7 @@ static int buddy_fallback(struct lab_run *run)
 		record_place(run, "dry", b.page[1]);
 		record_number(&run->record, "nr_requests", b.count);
 		record_number(&run->record, "nr_elsewhere", b.nr_elsewhere);
-		mark_pages(run, b.page, ARRAY_SIZE(b.page));
+		frame_mark_pages(&run->record, b.page, ARRAY_SIZE(b.page));
 		err = lab_hold(run);
 	}
 	if (b.page[0])
@@ -1157,11 +1139,13 @@ static int buddy_alignment(struct lab_run *run)
 /**
  * struct buddy_split - a request met from a larger block, and its return
  * @order:	of the request
+ * @show:	what to do with the block that came out of a larger one: gives it
+ *		back and reads @after; 0 or a negative errno
  * @max_drained: how many blocks of that order may be taken out of the way while
  *		the machine is held still
  * @zones:	room for the counts before the request
- * @nr_aside:	how many were taken out of the way before that, in @zone
- * @nr_drained:	how many were then, in @zone
+ * @nr_aside:	how many blocks of @zone were taken out of the way before that
+ * @nr_drained:	how many of @zone were then
  * @zone:	the zone that served
  * @pfn:	first frame of the block
  * @before:	free blocks of each order in @zone before the request
@@ -1170,6 +1154,7 @@ static int buddy_alignment(struct lab_run *run)
  */
 struct buddy_split {
 	unsigned int order;
+	int (*show)(struct buddy_split *split, struct page *page);
 	unsigned long max_drained;
 	struct buddy_zones *zones;
 	unsigned long nr_aside;
@@ -1192,6 +1177,19 @@ static void copy_counts_of(const struct buddy_zones *zones,
 			       sizeof(zones->zone[i].nr_free));
 }
 
+/* The zone's counts were read before the request that @page came from. */
+static void note_block(struct buddy_split *split, const struct page *page)
+{
+	split->zone = page_zone(page);
+	split->pfn = page_to_pfn(page);
+	copy_counts_of(split->zones, split->zone, split->before);
+	read_free_lists(split->zone, split->held);
+}
+
+/*
+ * Not all of them need be: before a request takes a block meant for another use
+ * it tries the zones below (mm/page_alloc.c, alloc_flags_nofragment()).
+ */
 static unsigned long nr_of_zone(const struct lab_hoard *hoard,
 				const struct zone *zone)
 {
@@ -1201,6 +1199,13 @@ static unsigned long nr_of_zone(const struct lab_hoard *hoard,
 	list_for_each_entry(page, &hoard->blocks, lru)
 		nr += page_zone(page) == zone;
 	return nr;
+}
+
+static int give_back(struct buddy_split *split, struct page *page)
+{
+	__free_pages(page, split->order);
+	read_free_lists(split->zone, split->after);
+	return 0;
 }
 
 /*
@@ -1223,14 +1228,9 @@ static int split_still(void *arg)
 		page = alloc_pages(GFP_STILL, split->order);
 		if (!page)
 			break;
-		split->zone = page_zone(page);
-		split->pfn = page_to_pfn(page);
-		copy_counts_of(split->zones, split->zone, split->before);
-		read_free_lists(split->zone, split->held);
+		note_block(split, page);
 		if (split->held[split->order] > split->before[split->order]) {
-			__free_pages(page, split->order);
-			read_free_lists(split->zone, split->after);
-			err = 0;
+			err = split->show(split, page);
 			break;
 		}
 		hoard_add(&drained, page, split->order);
@@ -1316,7 +1316,7 @@ static int split_with_few(struct lab_run *run, struct buddy_split *split)
 	return err;
 }
 
-/* What the two experiments below share. */
+/* What the experiments below share. */
 static int split_and_merge(struct lab_run *run, struct buddy_split *split)
 {
 	int err;
@@ -1344,18 +1344,677 @@ static int split_and_merge(struct lab_run *run, struct buddy_split *split)
 
 static int buddy_split(struct lab_run *run)
 {
-	struct buddy_split split = {};
+	struct buddy_split split = { .show = give_back };
 
 	return split_and_merge(run, &split);
 }
 
 static int buddy_merge(struct lab_run *run)
 {
-	struct buddy_split split = {};
+	struct buddy_split split = { .show = give_back };
 	int err = split_and_merge(run, &split);
 
 	if (!err)
 		record_counts(run, "after", split.after);
+	return err;
+}
+
+/**
+ * struct buddy_partner - two halves of a larger block, freed one by one
+ * @split:	the first half, and the counts: held while both are held, after
+ *		when both were freed
+ * @upper_first: the half with the higher frames is freed first
+ * @pfn:	first frame of the second half
+ * @first_freed_pfn: first frame of the half that was freed first
+ * @one_freed:	free blocks of each order while only the other one is held
+ */
+struct buddy_partner {
+	struct buddy_split split;
+	bool upper_first;
+	unsigned long pfn;
+	unsigned long first_freed_pfn;
+	unsigned long one_freed[NR_PAGE_ORDERS];
+};
+
+/*
+ * The block has just been cut out of a larger one, because the list of its
+ * order was empty, so its other half is what the next request finds there.
+ */
+static int show_partner(struct buddy_split *split, struct page *page)
+{
+	struct buddy_partner *partner =
+		container_of(split, struct buddy_partner, split);
+	struct page *other = alloc_pages(GFP_STILL, split->order);
+	bool other_is_upper;
+
+	if (!other) {
+		__free_pages(page, split->order);
+		return -ENOMEM;
+	}
+	partner->pfn = page_to_pfn(other);
+	read_free_lists(split->zone, split->held);
+	other_is_upper = partner->pfn > split->pfn;
+	if (other_is_upper == partner->upper_first)
+		swap(page, other);
+	partner->first_freed_pfn = page_to_pfn(page);
+	__free_pages(page, split->order);
+	read_free_lists(split->zone, partner->one_freed);
+	return give_back(split, other);
+}
+
+static int buddy_partner(struct lab_run *run)
+{
+	struct buddy_partner partner = {
+		.split.show = show_partner,
+		.upper_first = lab_number(run, "first"),
+	};
+	int err = lab_charge(run, PAGE_SIZE << lab_number(run, "order"));
+
+	if (!err)
+		err = split_and_merge(run, &partner.split);
+	if (err)
+		return err;
+	record_counts(run, "one_freed", partner.one_freed);
+	record_counts(run, "both_freed", partner.split.after);
+	record_number(&run->record, "partner_pfn", partner.pfn);
+	record_number(&run->record, "first_freed_pfn",
+		      partner.first_freed_pfn);
+	return 0;
+}
+
+#define LARGEST_BLOCK_BYTES	(PAGE_SIZE << MAX_PAGE_ORDER)
+
+static void record_refusal(struct lab_run *run, u64 bytes, bool refused)
+{
+	record_cell(&run->record, "bytes", bytes);
+	record_cell(&run->record, "errno", refused ? ENOMEM : 0);
+}
+
+/*
+ * The kernel looks at the order before anything else, and warns of one that is
+ * too large unless the request has __GFP_NOWARN (mm/internal.h,
+ * WARN_ON_ONCE_GFP()), as GFP_LAB has.
+ */
+static void ask_for_more(struct lab_run *run, unsigned int order)
+{
+	size_t bytes = LARGEST_BLOCK_BYTES + 1;
+	struct page *page = alloc_pages(GFP_LAB, order);
+	void *exact;
+
+	record_row(&run->record, "order.%u", order);
+	record_refusal(run, (u64)PAGE_SIZE << order, !page);
+	if (page)
+		__free_pages(page, order);
+
+	exact = alloc_pages_exact(bytes, GFP_LAB);
+	record_row(&run->record, "exact");
+	record_refusal(run, bytes, !exact);
+	if (exact)
+		free_pages_exact(exact, bytes);
+}
+
+static int buddy_max_order(struct lab_run *run)
+{
+	int err = lab_charge(run, LARGEST_BLOCK_BYTES);
+	struct page *page;
+
+	if (err)
+		return err;
+	page = alloc_pages(GFP_LAB, MAX_PAGE_ORDER);
+	record_row(&run->record, "order.%u", (unsigned int)MAX_PAGE_ORDER);
+	record_refusal(run, LARGEST_BLOCK_BYTES, !page);
+	ask_for_more(run, MAX_PAGE_ORDER + lab_number(run, "over"));
+	if (!page)
+		return 0;
+	frame_mark(&run->record, page_address(page), LARGEST_BLOCK_BYTES);
+	err = lab_hold(run);
+	__free_pages(page, MAX_PAGE_ORDER);
+	return err;
+}
+
+/**
+ * struct buddy_waste - what one request takes
+ * @bytes:	asked for
+ * @order_pages: fewer free pages in the machine while a block of the order that
+ *		@bytes need is held
+ * @exact_pages: the same for alloc_pages_exact()
+ */
+struct buddy_waste {
+	size_t bytes;
+	s64 order_pages;
+	s64 exact_pages;
+};
+
+static int waste_still(void *arg)
+{
+	struct buddy_waste *waste = arg;
+	unsigned int order = get_order(waste->bytes);
+	s64 free = ledger_free_pages();
+	struct page *page = alloc_pages(GFP_STILL, order);
+	void *exact;
+
+	if (!page)
+		return -ENOMEM;
+	waste->order_pages = free - ledger_free_pages();
+	__free_pages(page, order);
+
+	exact = alloc_pages_exact(waste->bytes, GFP_STILL);
+	if (!exact)
+		return -ENOMEM;
+	waste->exact_pages = free - ledger_free_pages();
+	free_pages_exact(exact, waste->bytes);
+	return 0;
+}
+
+static int show_waste(struct lab_run *run, size_t bytes)
+{
+	struct buddy_waste waste = { .bytes = bytes };
+	u64 by_order, by_exact;
+	int err = context_still(waste_still, &waste, run->reason);
+
+	if (err == -ENOMEM)
+		return lab_refuse(run, err, "no free block for %zu bytes",
+				  bytes);
+	if (err)
+		return err;
+	by_order = (u64)waste.order_pages << PAGE_SHIFT;
+	by_exact = (u64)waste.exact_pages << PAGE_SHIFT;
+	record_row(&run->record, "bytes.%zu", bytes);
+	record_cell(&run->record, "order", get_order(bytes));
+	record_cell(&run->record, "order_bytes", by_order);
+	record_cell(&run->record, "order_waste_bytes", by_order - bytes);
+	record_cell(&run->record, "exact_bytes", by_exact);
+	record_cell(&run->record, "exact_waste_bytes", by_exact - bytes);
+	return context_breathe(run->reason);
+}
+
+static int buddy_waste(struct lab_run *run)
+{
+	size_t bytes = lab_number(run, "bytes");
+	int err = lab_charge(run, LARGEST_BLOCK_BYTES);
+
+	if (err)
+		return err;
+	if (bytes)
+		return show_waste(run, bytes);
+	/* Powers of two, which fit, and what lies between them, which cannot. */
+	for (bytes = 8; !err && bytes <= LARGEST_BLOCK_BYTES; bytes *= 2) {
+		err = show_waste(run, bytes);
+		if (!err && bytes < LARGEST_BLOCK_BYTES)
+			err = show_waste(run, bytes + bytes / 2);
+	}
+	return err;
+}
+
+/**
+ * struct buddy_exact - a request for an exact number of pages
+ * @split:	where they came from; no block is put aside for it
+ * @bytes:	asked for
+ * @area:	what came
+ * @taken_pages: fewer free pages in the machine while @area is held
+ * @returned_pages: more free pages when it was given back
+ */
+struct buddy_exact {
+	struct buddy_split split;
+	size_t bytes;
+	void *area;
+	s64 taken_pages;
+	s64 returned_pages;
+};
+
+static int take_exact_still(void *arg)
+{
+	struct buddy_exact *exact = arg;
+	s64 free = ledger_free_pages();
+
+	read_all_zones(exact->split.zones);
+	exact->area = alloc_pages_exact(exact->bytes, GFP_STILL);
+	if (!exact->area)
+		return -ENOMEM;
+	note_block(&exact->split, virt_to_page(exact->area));
+	exact->taken_pages = free - ledger_free_pages();
+	return 0;
+}
+
+static int return_exact_still(void *arg)
+{
+	struct buddy_exact *exact = arg;
+	s64 free = ledger_free_pages();
+
+	free_pages_exact(exact->area, exact->bytes);
+	exact->returned_pages = ledger_free_pages() - free;
+	return 0;
+}
+
+static void record_origin(struct lab_run *run, const struct buddy_split *split)
+{
+	record_number(&run->record, "order", split->order);
+	record_number(&run->record, "node", zone_to_nid(split->zone));
+	record_text(&run->record, "zone", "%s", split->zone->name);
+	record_number(&run->record, "pfn", split->pfn);
+	record_counts(run, "before", split->before);
+	record_counts(run, "held", split->held);
+}
+
+static int show_exact(struct lab_run *run, struct buddy_exact *exact)
+{
+	int err = context_still(take_exact_still, exact, run->reason);
+	int held;
+
+	if (err == -ENOMEM)
+		return lab_refuse(run, err, "no free block of order %u",
+				  exact->split.order);
+	if (err)
+		return err;
+	record_origin(run, &exact->split);
+	record_number(&run->record, "taken_pages", exact->taken_pages);
+	held = lab_hold(run);
+	err = context_still(return_exact_still, exact, run->reason);
+	if (err) {
+		free_pages_exact(exact->area, exact->bytes);
+		return err;
+	}
+	record_number(&run->record, "returned_pages", exact->returned_pages);
+	return held;
+}
+
+static int buddy_exact(struct lab_run *run)
+{
+	struct buddy_exact exact = { .bytes = lab_number(run, "bytes") };
+	int err;
+
+	exact.split.order = get_order(exact.bytes);
+	err = lab_charge(run, PAGE_SIZE << exact.split.order);
+	if (err)
+		return err;
+	exact.split.zones = alloc_zones();
+	if (!exact.split.zones)
+		return -ENOMEM;
+	err = show_exact(run, &exact);
+	kfree(exact.split.zones);
+	return err;
+}
+
+/**
+ * struct buddy_pages - a block that is freed page by page
+ * @split:	where the block came from; none is put aside for it
+ * @nid:	node that it is to come from
+ * @taken_pages: fewer free pages in the machine while the block is held
+ * @returned_pages: more free pages after all its pages were freed
+ * @cpu_pages_before: pages on this CPU's lists for the zone before that
+ * @cpu_pages_after: and after
+ */
+struct buddy_pages {
+	struct buddy_split split;
+	int nid;
+	s64 taken_pages;
+	s64 returned_pages;
+	int cpu_pages_before;
+	int cpu_pages_after;
+};
+
+static int split_page_still(void *arg)
+{
+	struct buddy_pages *pages = arg;
+	struct buddy_split *split = &pages->split;
+	s64 free = ledger_free_pages(), held;
+	struct page *page;
+	unsigned int i;
+
+	read_all_zones(split->zones);
+	page = alloc_pages_node(pages->nid, GFP_STILL | __GFP_THISNODE,
+				split->order);
+	if (!page)
+		return -ENOMEM;
+	note_block(split, page);
+	held = ledger_free_pages();
+	pages->taken_pages = free - held;
+
+	pages->cpu_pages_before =
+		this_cpu_read(split->zone->per_cpu_pageset->count);
+	split_page(page, split->order);
+	for (i = 0; i < 1U << split->order; i++)
+		__free_page(page + i);
+	pages->cpu_pages_after =
+		this_cpu_read(split->zone->per_cpu_pageset->count);
+	pages->returned_pages = ledger_free_pages() - held;
+	return 0;
+}
+
+static int buddy_split_page(struct lab_run *run)
+{
+	struct buddy_pages pages = {
+		.split.order = lab_number(run, "order"),
+		.nid = lab_number(run, "node"),
+	};
+	int err = lab_charge(run, PAGE_SIZE << pages.split.order);
+
+	if (err)
+		return err;
+	if (!node_online(pages.nid))
+		return lab_refuse(run, -ERANGE, "there is no node %d",
+				  pages.nid);
+	pages.split.zones = alloc_zones();
+	if (!pages.split.zones)
+		return -ENOMEM;
+	err = context_still_on(lab_number(run, "cpu"), split_page_still,
+			       &pages, run->reason);
+	kfree(pages.split.zones);
+	if (err == -ENOMEM)
+		return lab_refuse(run, err, "node %d has no block of order %u",
+				  pages.nid, pages.split.order);
+	if (err)
+		return err;
+	record_origin(run, &pages.split);
+	record_number(&run->record, "taken_pages", pages.taken_pages);
+	record_number(&run->record, "returned_pages", pages.returned_pages);
+	record_number(&run->record, "cpu_pages_before",
+		      pages.cpu_pages_before);
+	record_number(&run->record, "cpu_pages_after", pages.cpu_pages_after);
+	return 0;
+}
+
+#define EXTRA_REFS_MAX	16
+
+/**
+ * struct buddy_refs - a block with several references
+ * @order:	of the block
+ * @nr_refs:	how many references besides the owner's
+ * @page:	its first page
+ * @refs:	references, with all of them and after each put but the last
+ * @taken_pages: fewer free pages in the machine then
+ * @returned_pages: more free pages after the last put
+ */
+struct buddy_refs {
+	unsigned int order;
+	unsigned int nr_refs;
+	struct page *page;
+	int refs[EXTRA_REFS_MAX + 1];
+	s64 taken_pages[EXTRA_REFS_MAX + 1];
+	s64 returned_pages;
+};
+
+/*
+ * A compound block, because only of that is there one count for all its pages:
+ * of another one __free_pages() gives all but the first page back at once,
+ * whoever still has a reference.
+ */
+static int put_all_but_one_still(void *arg)
+{
+	struct buddy_refs *refs = arg;
+	s64 free = ledger_free_pages();
+	unsigned int i;
+
+	refs->page = alloc_pages(GFP_STILL | __GFP_COMP, refs->order);
+	if (!refs->page)
+		return -ENOMEM;
+	for (i = 0; i < refs->nr_refs; i++)
+		get_page(refs->page);
+	for (i = 0; ; i++) {
+		refs->refs[i] = page_count(refs->page);
+		refs->taken_pages[i] = free - ledger_free_pages();
+		if (i == refs->nr_refs)
+			return 0;
+		/* The owner's is one of them: the count knows no owner. */
+		if (i)
+			put_page(refs->page);
+		else
+			__free_pages(refs->page, refs->order);
+	}
+}
+
+static int put_last_still(void *arg)
+{
+	struct buddy_refs *refs = arg;
+	s64 free = ledger_free_pages();
+
+	put_page(refs->page);
+	refs->returned_pages = ledger_free_pages() - free;
+	return 0;
+}
+
+static void record_refs(struct lab_run *run, const struct buddy_refs *refs)
+{
+	unsigned int i;
+	char key[8];
+
+	record_number(&run->record, "order", refs->order);
+	record_number(&run->record, "pfn", page_to_pfn(refs->page));
+	record_row(&run->record, "refs");
+	for (i = 0; i <= refs->nr_refs; i++) {
+		snprintf(key, sizeof(key), "%u", i);
+		record_cell(&run->record, key, refs->refs[i]);
+	}
+	record_row(&run->record, "taken_pages");
+	for (i = 0; i <= refs->nr_refs; i++) {
+		snprintf(key, sizeof(key), "%u", i);
+		record_cell(&run->record, key, refs->taken_pages[i]);
+	}
+}
+
+static int buddy_refcount(struct lab_run *run)
+{
+	struct buddy_refs refs = {
+		.order = lab_number(run, "order"),
+		.nr_refs = lab_number(run, "refs"),
+	};
+	int err = lab_charge(run, PAGE_SIZE << refs.order), held;
+
+	if (!err)
+		err = context_still(put_all_but_one_still, &refs, run->reason);
+	if (err == -ENOMEM)
+		return lab_refuse(run, err, "no free block of order %u",
+				  refs.order);
+	if (err)
+		return err;
+	record_refs(run, &refs);
+	held = lab_hold(run);
+	err = context_still(put_last_still, &refs, run->reason);
+	if (err) {
+		put_page(refs.page);
+		return err;
+	}
+	record_number(&run->record, "returned_pages", refs.returned_pages);
+	return held;
+}
+
+/*
+ * The first frame from @pfn on that belongs to the zone and is mapped: zones
+ * have holes, some of whole sections.
+ */
+static struct page *frame_in_zone(const struct zone *zone, unsigned long pfn)
+{
+	unsigned long mapped;
+
+	while (pfn < zone_end_pfn(zone)) {
+		struct page *page = pfn_to_online_page(pfn);
+
+		if (page && page_zone(page) == zone &&
+		    frame_of(phys_to_virt(PFN_PHYS(pfn)), &mapped))
+			return page;
+		pfn = page ? pfn + 1 : SECTION_ALIGN_UP(pfn + 1);
+	}
+	return NULL;
+}
+
+/* From the struct page on: each number in a way of its own. */
+static void record_conversions(struct lab_run *run, const struct page *page)
+{
+	struct lab_record *record = &run->record;
+	unsigned long pfn = page_to_pfn(page), mapped = 0;
+	phys_addr_t phys = PFN_PHYS(pfn);
+	void *virt = phys_to_virt(phys);
+
+	record_cell(record, "pfn", pfn);
+	record_cell(record, "phys", phys);
+	record_cell(record, "virt_offset_bytes",
+		    (unsigned long)virt - PAGE_OFFSET);
+#ifdef CONFIG_SPARSEMEM_VMEMMAP
+	record_cell(record, "page_offset_bytes",
+		    (unsigned long)page - (unsigned long)vmemmap);
+#endif
+	/* And back. */
+	record_cell(record, "pfn_of_page",
+		    page_to_pfn(pfn_to_page(PHYS_PFN(phys))));
+	record_cell(record, "pfn_of_phys", PHYS_PFN(virt_to_phys(virt)));
+	record_cell(record, "pfn_of_virt", page_to_pfn(virt_to_page(virt)));
+	if (frame_of(virt, &mapped))
+		record_cell(record, "pfn_mapped", mapped);
+}
+
+static int show_addresses(struct lab_run *run, struct zone *zone)
+{
+	unsigned int count = lab_number(run, "count"), i;
+	int err = 0;
+
+	for (i = 0; !err && i < count; i++) {
+		/*
+		 * The middle of each of so many equal parts.  What is absent is
+		 * mostly at the zone's end.
+		 */
+		unsigned long pfn = zone->zone_start_pfn +
+			zone->present_pages * (2 * i + 1) / (2 * count);
+		const struct page *page = frame_in_zone(zone, pfn);
+
+		if (page) {
+			record_row(&run->record, "N%d.%s.%u",
+				   zone_to_nid(zone), zone->name, i);
+			record_conversions(run, page);
+		}
+		err = context_breathe(run->reason);
+	}
+	return err;
+}
+
+/* The flags of a request that this zone is the first to be asked for. */
+static gfp_t gfp_of(const struct zone *zone)
+{
+	switch (zone_idx(zone)) {
+#ifdef CONFIG_ZONE_DMA
+	case ZONE_DMA:
+		return GFP_LAB | __GFP_DMA;
+#endif
+#ifdef CONFIG_ZONE_DMA32
+	case ZONE_DMA32:
+		return GFP_LAB | __GFP_DMA32;
+#endif
+	default:
+		return GFP_LAB;
+	}
+}
+
+/* Frames of others are not to be written to: marks one page of each zone. */
+static int mark_zones(struct lab_run *run, const struct buddy_zones *zones)
+{
+	struct page **pages = kcalloc(zones->nr, sizeof(*pages), GFP_KERNEL);
+	unsigned int i;
+	int err;
+
+	if (!pages)
+		return -ENOMEM;
+	for (i = 0; i < zones->nr; i++) {
+		struct zone *zone = zones->zone[i].zone;
+
+		pages[i] = alloc_pages_node(zone_to_nid(zone),
+					    gfp_of(zone) | __GFP_THISNODE, 0);
+	}
+	frame_mark_pages(&run->record, pages, zones->nr);
+	err = lab_hold(run);
+	for (i = 0; i < zones->nr; i++)
+		if (pages[i])
+			__free_page(pages[i]);
+	kfree(pages);
+	return err;
+}
+
+static int buddy_addresses(struct lab_run *run)
+{
+	struct buddy_zones *zones = alloc_zones();
+	unsigned int i;
+	int err;
+
+	if (!zones)
+		return -ENOMEM;
+	err = lab_charge(run, zones->nr * PAGE_SIZE);
+	record_number(&run->record, "page_bytes", sizeof(struct page));
+	for (i = 0; !err && i < zones->nr; i++)
+		err = show_addresses(run, zones->zone[i].zone);
+	if (!err)
+		err = mark_zones(run, zones);
+	kfree(zones);
+	return err;
+}
+
+/**
+ * struct buddy_bulk - single pages that came in one call
+ * @count:	asked for
+ * @pages:	room for so many, all NULL
+ * @nr:		how many came
+ * @taken_pages: fewer free pages in the machine while they are held
+ * @returned_pages: more free pages when they were given back
+ */
+struct buddy_bulk {
+	unsigned int count;
+	struct page **pages;
+	unsigned long nr;
+	s64 taken_pages;
+	s64 returned_pages;
+};
+
+static int take_bulk_still(void *arg)
+{
+	struct buddy_bulk *bulk = arg;
+	s64 free = ledger_free_pages();
+
+	bulk->nr = alloc_pages_bulk(GFP_STILL, bulk->count, bulk->pages);
+	bulk->taken_pages = free - ledger_free_pages();
+	return 0;
+}
+
+static int return_bulk_still(void *arg)
+{
+	struct buddy_bulk *bulk = arg;
+	s64 free = ledger_free_pages();
+	unsigned long i;
+
+	for (i = 0; i < bulk->nr; i++)
+		__free_page(bulk->pages[i]);
+	bulk->returned_pages = ledger_free_pages() - free;
+	return 0;
+}
+
+static int show_bulk(struct lab_run *run, struct buddy_bulk *bulk)
+{
+	int err = context_still(take_bulk_still, bulk, run->reason);
+	int held;
+
+	if (err)
+		return err;
+	record_number(&run->record, "nr_pages", bulk->nr);
+	record_number(&run->record, "taken_pages", bulk->taken_pages);
+	frame_mark_pages(&run->record, bulk->pages, bulk->nr);
+	held = lab_hold(run);
+	err = context_still(return_bulk_still, bulk, run->reason);
+	if (err) {
+		return_bulk_still(bulk);
+		return err;
+	}
+	record_number(&run->record, "returned_pages", bulk->returned_pages);
+	return held;
+}
+
+static int buddy_bulk(struct lab_run *run)
+{
+	struct buddy_bulk bulk = { .count = lab_number(run, "count") };
+	int err = lab_charge(run, bulk.count * PAGE_SIZE);
+
+	if (err)
+		return err;
+	bulk.pages = kcalloc(bulk.count, sizeof(*bulk.pages), GFP_KERNEL);
+	if (!bulk.pages)
+		return -ENOMEM;
+	err = show_bulk(run, &bulk);
+	kfree(bulk.pages);
 	return err;
 }
 
@@ -1539,6 +2198,74 @@ static const struct lab_param split_params[] = {
 	{}
 };
 
+static const char *const halves[] = { "lower", "upper", NULL };
+
+static const struct lab_param partner_params[] = {
+	{ .name = "order",
+	  .help = "of the two blocks; these orders bypass the per-CPU lists",
+	  .min = FIRST_DIRECT_ORDER, .max = LAST_DIRECT_ORDER,
+	  .def = FIRST_DIRECT_ORDER },
+	{ .name = "first", .help = "which is freed first",
+	  .type = LAB_CHOICE, .choices = halves },
+	{}
+};
+
+static const struct lab_param max_order_params[] = {
+	{ .name = "over", .help = "orders beyond the largest to ask for",
+	  .min = 1, .max = 8, .def = 1 },
+	LAB_HOLD_PARAM,
+	{}
+};
+
+static const struct lab_param waste_params[] = {
+	{ .name = "bytes", .help = "of one request; 0: a table of sizes",
+	  .max = LARGEST_BLOCK_BYTES },
+	{}
+};
+
+static const struct lab_param exact_params[] = {
+	{ .name = "bytes", .help = "of the request", .min = 1,
+	  .max = LARGEST_BLOCK_BYTES, .def = 37 * PAGE_SIZE },
+	LAB_HOLD_PARAM,
+	{}
+};
+
+static const struct lab_param split_page_params[] = {
+	{ .name = "order",
+	  .help = "of the block; these orders bypass the per-CPU lists",
+	  .min = FIRST_DIRECT_ORDER, .max = LAST_DIRECT_ORDER,
+	  .def = FIRST_DIRECT_ORDER },
+	{ .name = "node", .help = "whose memory", .max = MAX_NUMNODES - 1 },
+	{ .name = "cpu", .help = "that frees the pages",
+	  .max = CONFIG_NR_CPUS - 1 },
+	{}
+};
+
+static const struct lab_param refcount_params[] = {
+	{ .name = "order",
+	  .help = "of the block; these orders bypass the per-CPU lists",
+	  .min = FIRST_DIRECT_ORDER, .max = LAST_DIRECT_ORDER,
+	  .def = FIRST_DIRECT_ORDER },
+	{ .name = "refs", .help = "references besides the owner's",
+	  .min = 1, .max = EXTRA_REFS_MAX, .def = 3 },
+	LAB_HOLD_PARAM,
+	{}
+};
+
+static const struct lab_param addresses_params[] = {
+	{ .name = "count", .help = "frames of each zone", .min = 1, .max = 64,
+	  .def = 4 },
+	LAB_HOLD_PARAM,
+	{}
+};
+
+static const struct lab_param bulk_params[] = {
+	{ .name = "count", .help = "pages to ask for", .min = 1, .max = 512,
+	  .def = 64 },
+	LAB_HOLD_PARAM,
+	{}
+};
+
 static const struct lab_param path_params[] = {
 	{ .name = "order", .help = "of the block", .max = MAX_PAGE_ORDER },
 	{ .name = "rounds", .help = "times to allocate and free", .min = 1,
@@ -1572,6 +2299,25 @@ static const struct lab_experiment buddy_experiments[] = {
 	  .help = "a larger block is halved until it fits" },
 	{ .name = "merge", .run = buddy_merge, .params = split_params,
 	  .help = "freeing the block merges the halves: all is as before" },
+	{ .name = "partner", .run = buddy_partner, .params = partner_params,
+	  .help = "a block's partner is its frame number XOR its size" },
+	{ .name = "max_order", .run = buddy_max_order,
+	  .params = max_order_params,
+	  .help = "one order more than the largest is refused without a word" },
+	{ .name = "waste", .run = buddy_waste, .params = waste_params,
+	  .help = "what a request takes by order and exactly, and what it wastes" },
+	{ .name = "exact", .run = buddy_exact, .params = exact_params,
+	  .help = "alloc_pages_exact() gives the pages it does not need back" },
+	{ .name = "split_page", .run = buddy_split_page,
+	  .params = split_page_params,
+	  .help = "the pages of a split block are freed one by one" },
+	{ .name = "refcount", .run = buddy_refcount, .params = refcount_params,
+	  .help = "a page is free only when its last reference is put" },
+	{ .name = "addresses", .run = buddy_addresses,
+	  .params = addresses_params,
+	  .help = "page, frame number, physical and virtual address convert" },
+	{ .name = "bulk", .run = buddy_bulk, .params = bulk_params,
+	  .help = "many single pages come in one call, every one distinct" },
 	{ .name = "path", .run = buddy_path, .params = path_params,
 	  .help = "the calls of an allocation and a free, for a tracer to show" },
 	{}
