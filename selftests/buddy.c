@@ -5,7 +5,6 @@
 
 #include "kmemlab.h"
 
-
 /* Orders that bypass the per-CPU lists and can be cut out of a larger block. */
 #define FIRST_ORDER	4
 #define LAST_ORDER	8
@@ -1144,6 +1143,120 @@ TEST_F(buddy, bulk)
 	ASSERT_EQ(0, record.err);
 	EXPECT_EQ(pages, number_of(&record, "taken_pages"));
 	EXPECT_EQ(pages, number_of(&record, "returned_pages"));
+}
+
+/* The functions that tell the ways through the allocator apart. */
+static const char *const steps[] = {
+	"path_alloc", "path_free", "get_page_from_freelist",
+	/* Onto the CPU's list: 6.14 renamed it. */
+	"free_unref_page_commit", "free_frozen_page_commit",
+	/* Straight to the zone's. */
+	"__free_pages_ok",
+};
+
+static void empty_file(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_TRUNC);
+
+	if (fd >= 0)
+		close(fd);
+}
+
+static void tracer_off(void)
+{
+	write_file(TRACEFS "current_tracer", "nop");
+	empty_file(TRACEFS "set_ftrace_filter");
+	empty_file(TRACEFS "set_graph_function");
+	empty_file(TRACEFS "trace");
+}
+
+/* Only what is called under the two functions of the experiment's own. */
+static bool tracer_on(void)
+{
+	int i;
+
+	tracer_off();
+	/* A name that this kernel does not know adds nothing. */
+	for (i = 0; i < ARRAY_SIZE(steps); i++)
+		write_file(TRACEFS "set_ftrace_filter", steps[i]);
+	return !write_file(TRACEFS "set_graph_function", "path_alloc") &&
+	       !write_file(TRACEFS "set_graph_function", "path_free") &&
+	       !write_file(TRACEFS "current_tracer", "function_graph");
+}
+
+/**
+ * struct calls - what was called under one of the two, according to the tracer
+ * @nr:		how often it was called itself
+ * @name:	as the trace has it
+ * @taken:	requests that went to the free lists
+ * @to_cpu:	pages that were put on a CPU's list
+ * @to_zone:	blocks that were given to the zone
+ */
+struct calls {
+	int nr, taken, to_cpu, to_zone;
+	char name[64];
+};
+
+static void count_calls(char *trace, struct calls *alloc, struct calls *free)
+{
+	struct calls *calls = alloc;
+	char *line;
+
+	while ((line = strsep(&trace, "\n"))) {
+		if (strstr(line, "path_alloc"))
+			calls = alloc;
+		if (strstr(line, "path_free"))
+			calls = free;
+		if (strstr(line, " path_") &&
+		    sscanf(strstr(line, " path_"), " %63[^(]", calls->name) == 1)
+			calls->nr++;
+		calls->taken += !!strstr(line, "get_page_from_freelist");
+		calls->to_cpu += !!strstr(line, "_page_commit");
+		calls->to_zone += !!strstr(line, "__free_pages_ok");
+	}
+}
+
+/*
+ * On one CPU, and again where an interrupt has used the allocator in between:
+ * its calls are in the tree as well.
+ */
+TEST_F(buddy, path)
+{
+	int orders[] = {0, 5}, rounds = 3, i;
+	static char trace[1 << 16];
+
+	ASSERT_TRUE(pin_to_cpu(sched_getcpu()));
+	for (i = 0; i < ARRAY_SIZE(orders); i++) {
+		bool single = orders[i] == 0;
+		struct calls alloc, free;
+		struct record *record;
+		int tries;
+
+		for (tries = 0; tries < QUIET_TRIES; tries++) {
+			alloc = free = (struct calls){};
+			if (!tracer_on()) {
+				tracer_off();
+				SKIP(return, "no function-graph tracer");
+			}
+			record = run("buddy.path order=%d rounds=%d", orders[i],
+				     rounds);
+			read_file(TRACEFS "trace", trace, sizeof(trace));
+			tracer_off();
+			count_calls(trace, &alloc, &free);
+			if (free.to_cpu + free.to_zone == rounds &&
+			    alloc.taken == rounds)
+				break;
+		}
+		ASSERT_LT(tries, QUIET_TRIES) TH_LOG("%s", trace);
+		ASSERT_EQ(0, record->err);
+		EXPECT_EQ(orders[i], number_of(record, "order"));
+		EXPECT_EQ(alloc.nr, number_of(record, "nr_rounds"));
+		EXPECT_EQ(free.nr, number_of(record, "nr_rounds"));
+		EXPECT_TRUE(text_is(record, "alloc_function", alloc.name));
+		EXPECT_TRUE(text_is(record, "free_function", free.name));
+		EXPECT_EQ(single ? rounds : 0, free.to_cpu);
+		EXPECT_EQ(single ? 0 : rounds, free.to_zone);
+	}
 }
 
 TEST_HARNESS_MAIN

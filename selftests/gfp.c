@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 
-#define TRACEFS		"/sys/kernel/tracing/"
 #define INSTANCE	TRACEFS "instances/kmemlab/"
 #define PAGE_EVENT	"events/kmem/mm_page_alloc/"
 #define KMALLOC_EVENT	"events/kmem/kmalloc/"

@@ -26,6 +26,7 @@
 #include "kselftest_harness.h"
 
 #define LAB		"/sys/kernel/debug/kmemlab/"
+#define TRACEFS		"/sys/kernel/tracing/"
 #define PAGE_BYTES	4096UL
 #define NR_ORDERS	11
 #define MISSING		LLONG_MIN
