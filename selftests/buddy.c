@@ -1233,7 +1233,8 @@ TEST_F(buddy, path)
 		int tries;
 
 		for (tries = 0; tries < QUIET_TRIES; tries++) {
-			alloc = free = (struct calls){};
+			alloc = (struct calls){};
+			free = (struct calls){};
 			if (!tracer_on()) {
 				tracer_off();
 				SKIP(return, "no function-graph tracer");

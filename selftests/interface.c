@@ -357,11 +357,183 @@ TEST_F(interface, modes)
 	EXPECT_OK("pool.destroy name=mode");
 }
 
+/**
+ * struct parameter - one of an experiment's, as the family's file run lists it
+ * @family:	the experiment's
+ * @experiment:	its name
+ * @name:	the parameter's, or "" where the experiment has none
+ * @choice:	it takes one of some words
+ * @min:	smallest number; and @max, the largest
+ */
+struct parameter {
+	char family[32], experiment[32], name[32];
+	bool choice;
+	long long min;
+	unsigned long long max;
+};
+
+/* Of all experiments, in the order of the listing.  Returns how many. */
+static int read_parameters(struct parameter *list, size_t max)
+{
+	static const char *const families[] = {
+		"buddy", "slab", "kmalloc", "vmalloc", "ioremap", "percpu",
+		"numa", "page", "gfp",
+	};
+	struct parameter parameter = {};
+	char path[128], line[256];
+	int i, n = 0;
+
+	for (i = 0; i < ARRAY_SIZE(families); i++) {
+		FILE *file;
+
+		snprintf(path, sizeof(path), LAB "%s/run", families[i]);
+		strcpy(parameter.family, families[i]);
+		file = fopen(path, "r");
+		while (file && n < max && fgets(line, sizeof(line), file)) {
+			parameter.name[0] = '\0';
+			if (line[0] != ' ')
+				sscanf(line, "%31s", parameter.experiment);
+			else if (sscanf(line, " %31[^=]=%lld..%llu",
+					parameter.name, &parameter.min,
+					&parameter.max) < 1)
+				continue;
+			parameter.choice = !strstr(line, "..");
+			list[n++] = parameter;
+		}
+		if (file)
+			fclose(file);
+	}
+	return n;
+}
+
+#define PARAMETERS_MAX	400
+
+static struct parameter parameters[PARAMETERS_MAX];
+
+static const struct record *run_with(const struct parameter *parameter,
+				     const char *fmt, long long value)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), fmt, value);
+	return run("%s.%s %s=%s", parameter->family, parameter->experiment,
+		   parameter->name, text);
+}
+
+/* What is just out of range is refused, whichever experiment it is for. */
+TEST_F(interface, ranges)
+{
+	int n = read_parameters(parameters, PARAMETERS_MAX), i, nr_ranges = 0;
+	static struct state before, after;
+
+	ASSERT_GT(PARAMETERS_MAX, n);
+	read_state(&before);
+	for (i = 0; i < n; i++) {
+		const struct parameter *p = &parameters[i];
+
+		if (!p->name[0])
+			continue;
+		nr_ranges++;
+		if (p->choice) {
+			EXPECT_EQ(EINVAL, run_with(p, "no-such", 0)->err)
+			TH_LOG("%s.%s %s", p->family, p->experiment, p->name);
+			continue;
+		}
+		EXPECT_EQ(ERANGE, run_with(p, "%lld", p->min - 1)->err)
+		TH_LOG("%s.%s %s", p->family, p->experiment, p->name);
+		/* Nothing is beyond what 64 bits can say. */
+		if (p->max == ULLONG_MAX)
+			continue;
+		EXPECT_EQ(ERANGE, run_with(p, "%llu", p->max + 1)->err)
+		TH_LOG("%s.%s %s", p->family, p->experiment, p->name);
+	}
+	EXPECT_LT(0, nr_ranges);
+	read_state(&after);
+	EXPECT_EQ(0, memcmp(&before, &after, sizeof(before)));
+}
+
+/*
+ * What is just within range runs, or is refused with the reason: no such CPU or
+ * node, over the budget, no block so large, a combination that makes no sense.
+ * Either way nothing stays behind.
+ */
+TEST_F(interface, extremes)
+{
+	int n = read_parameters(parameters, PARAMETERS_MAX), i, end;
+	long long held = read_number(LAB "held_bytes");
+
+	for (i = 0; i < n; i++) {
+		const struct parameter *p = &parameters[i];
+
+		/* The longest hold_ms is a minute. */
+		if (!p->name[0] || p->choice || !strcmp(p->name, "hold_ms"))
+			continue;
+		for (end = 0; end < 2; end++) {
+			long long value = end ? p->max : p->min;
+			const struct record *record =
+				run_with(p, "%lld", value);
+			int err = record->err;
+
+			EXPECT_TRUE(!err || err == ERANGE || err == EDQUOT ||
+				    err == ENOMEM || err == EOPNOTSUPP ||
+				    err == EBUSY)
+			TH_LOG("%s.%s %s=%lld: %s", p->family, p->experiment,
+			       p->name, value, strerror(err));
+			EXPECT_EQ(!err, !text_of(record, "reason"));
+			EXPECT_EQ(held, read_number(LAB "held_bytes"))
+			TH_LOG("%s.%s %s=%lld", p->family, p->experiment,
+			       p->name, value);
+		}
+	}
+}
+
+/*
+ * Each experiment is cut off, where it can hold what it shows while it does, and
+ * else wherever it is just then; within a second it is gone, with all it had.
+ */
+TEST_F(interface, killed)
+{
+	int n = read_parameters(parameters, PARAMETERS_MAX), i;
+	long long held = read_number(LAB "held_bytes");
+	char command[128] = "";
+	static struct record record;
+
+	for (i = 0; i < n; i++) {
+		const struct parameter *p = &parameters[i];
+		bool last = i + 1 == n || !p[1].name[0];
+		double end = seconds() + 1;
+		pid_t pid;
+
+		if (!p->name[0])
+			snprintf(command, sizeof(command), "%s.%s", p->family,
+				 p->experiment);
+		if (!strcmp(p->name, "hold_ms"))
+			strcat(command, " hold_ms=60000");
+		if (!strcmp(p->name, "rounds"))
+			sprintf(command + strlen(command), " rounds=%llu",
+				p->max);
+		if (!last)
+			continue;
+		pid = run_aside(RUN, command);
+		if (strstr(command, "hold_ms")) {
+			EXPECT_TRUE(await_held(p->family, &record));
+			EXPECT_LE(0, kill_command(pid)) TH_LOG("%s", command);
+		} else {
+			kill_command(pid);
+		}
+		while (read_number(LAB "held_bytes") != held && seconds() < end)
+			usleep(1000);
+		EXPECT_EQ(held, read_number(LAB "held_bytes"))
+		TH_LOG("%s", command);
+	}
+}
+
 /* Every experiment of the listing runs with its defaults. */
 TEST_F(interface, listing)
 {
 	char line[256], name[64];
 	FILE *file = fopen(LAB "experiments", "r");
+	int nr_lines = read_parameters(parameters, PARAMETERS_MAX);
 	int n = 0, err;
 
 	ASSERT_NE(NULL, file);
@@ -375,7 +547,10 @@ TEST_F(interface, listing)
 		n++;
 	}
 	fclose(file);
-	EXPECT_LE(15, n);
+	/* The families list the same, with their parameters. */
+	while (nr_lines)
+		n -= !parameters[--nr_lines].name[0];
+	EXPECT_EQ(0, n);
 }
 
 TEST_HARNESS_MAIN
