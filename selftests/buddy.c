@@ -34,7 +34,7 @@ TEST_F(buddy, freelists)
 	struct record *record = NULL;
 	int n = 0, i, order, tries;
 
-	for (tries = 0; tries < QUIET_TRIES; tries++) {
+	for (tries = 0; may_try(tries); tries++) {
 		n = read_buddyinfo(before);
 		record = run("buddy.freelists");
 		read_buddyinfo(after);
@@ -186,7 +186,7 @@ TEST_F(buddy, pcp)
 	/* Another CPU than the one that the test stays on, where there is one. */
 	ASSERT_TRUE(pin_to_cpu(here));
 	snprintf(command, sizeof(command), "pcp cpu=%d hold_ms=20", cpu);
-	for (tries = 0; tries < QUIET_TRIES; tries++) {
+	for (tries = 0; may_try(tries); tries++) {
 		pid_t pid;
 
 		/* Of the same zone as in the record before. */
@@ -328,7 +328,7 @@ TEST_F(buddy, migratetype)
 		snprintf(command, sizeof(command),
 			 "migratetype dry=%s order=%d hold_ms=20", types[dry],
 			 FIRST_ORDER);
-		for (tries = 0; tries < QUIET_TRIES; tries++) {
+		for (tries = 0; may_try(tries); tries++) {
 			pid_t pid = hold("buddy", command, &record);
 			bool read;
 
@@ -380,7 +380,7 @@ TEST_F(buddy, fragmentation)
 
 		snprintf(command, sizeof(command),
 			 "fragmentation order=%d hold_ms=20", order);
-		for (tries = 0; tries < QUIET_TRIES; tries++) {
+		for (tries = 0; may_try(tries); tries++) {
 			pid_t pid = hold("buddy", command, &record);
 			int n = read_buddyinfo(zones);
 
@@ -429,7 +429,7 @@ TEST_F(buddy, watermarks)
 	int tries;
 
 	/* The first run can raise the marks while it is under way. */
-	for (tries = 0; tries < QUIET_TRIES; tries++) {
+	for (tries = 0; may_try(tries); tries++) {
 		record = run("buddy.watermarks");
 		ASSERT_EQ(0, record->err);
 		ASSERT_NE(NULL, text_of(record, "zone"));
@@ -458,7 +458,7 @@ TEST_F(buddy, fallback)
 
 	if (access("/sys/devices/system/node/node1", F_OK))
 		SKIP(return, "no second NUMA node");
-	for (tries = 0; tries < QUIET_TRIES; tries++) {
+	for (tries = 0; may_try(tries); tries++) {
 		long long free_pages, high;
 		pid_t pid;
 
@@ -524,7 +524,7 @@ static struct record *run_between(struct __test_metadata *_metadata,
 	char zone[16] = "";
 	int n, i, tries;
 
-	for (tries = 0; tries < QUIET_TRIES; tries++) {
+	for (tries = 0; may_try(tries); tries++) {
 		n = read_buddyinfo(before);
 		record = run("buddy.%s order=%d", experiment, order);
 		read_buddyinfo(after);
@@ -601,7 +601,7 @@ TEST_F(buddy, split_held)
 	int n = 0, i, from, order = 6, tries;
 
 	ASSERT_OK("pool.create name=split allocator=pages order=%d", order);
-	for (tries = 0; tries < QUIET_TRIES; tries++) {
+	for (tries = 0; may_try(tries); tries++) {
 		bool quiet = true;
 
 		n = read_buddyinfo(before);
@@ -732,7 +732,7 @@ TEST_F(buddy, max_order)
 
 	ASSERT_LE(0, kmsg);
 	/* Others may write to the log; a warning would be ours. */
-	for (tries = 0; tries < QUIET_TRIES; tries++) {
+	for (tries = 0; may_try(tries); tries++) {
 		lseek(kmsg, 0, SEEK_END);
 		ASSERT_OK("buddy.max_order");
 		if (!nr_new_lines(kmsg, &warnings))
@@ -862,7 +862,7 @@ static void expect_exact(struct __test_metadata *_metadata, int order,
 	struct record *record;
 	int tries, n;
 
-	for (tries = 0; tries < QUIET_TRIES; tries++) {
+	for (tries = 0; may_try(tries); tries++) {
 		n = read_buddyinfo(info);
 		record = run("buddy.exact bytes=%lu", pages * PAGE_BYTES - 7);
 		ASSERT_EQ(0, record->err);
@@ -892,7 +892,7 @@ TEST_F(buddy, exact_held)
 	int pages = 37, order = 6, held = -1, unused = -1, tries;
 	static struct record record;
 
-	for (tries = 0; tries < QUIET_TRIES; tries++) {
+	for (tries = 0; may_try(tries); tries++) {
 		pid_t pid = hold("buddy", "exact bytes=151552 hold_ms=50",
 				 &record);
 		long long pfn = number_of(&record, "pfn");
@@ -967,7 +967,7 @@ TEST_F(buddy, split_page)
 		static struct record record;
 		long long pfn = -1;
 
-		for (tries = 0; tries < QUIET_TRIES; tries++) {
+		for (tries = 0; may_try(tries); tries++) {
 			if (!drain_distant(node, "Normal", cpu, page))
 				continue;
 			n = read_buddyinfo(before);
@@ -1019,7 +1019,7 @@ TEST_F(buddy, refcount)
 	int order = 5, pages = 1 << order, refs = 3, i, tries;
 	static struct record record;
 
-	for (tries = 0; tries < QUIET_TRIES; tries++) {
+	for (tries = 0; may_try(tries); tries++) {
 		uint64_t head, tail;
 		long long pfn, maps;
 		pid_t pid;
@@ -1232,7 +1232,7 @@ TEST_F(buddy, path)
 		struct record *record;
 		int tries;
 
-		for (tries = 0; tries < QUIET_TRIES; tries++) {
+		for (tries = 0; may_try(tries); tries++) {
 			alloc = (struct calls){};
 			free = (struct calls){};
 			if (!tracer_on()) {

@@ -461,7 +461,7 @@ TEST_F(gfp, account)
 	if (access("/proc/kpagecgroup", R_OK) || !cgroup_make(cgroup))
 		SKIP(return, "gfp.account: no memory controller of cgroup v2");
 	inode = cgroup_inode(cgroup);
-	for (tries = 0; tries < QUIET_TRIES; tries++) {
+	for (tries = 0; may_try(tries); tries++) {
 		long long before, held, after;
 		struct member member;
 		char byte = 0;

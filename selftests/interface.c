@@ -246,31 +246,6 @@ TEST_F(interface, record_head)
 	EXPECT_EQ(id + 1, number_of(run("buddy.split order=6"), "run_id"));
 }
 
-/*
- * A command that keeps 100 blocks of 16 pages, and a page for the pointers to
- * them.
- */
-TEST_F(interface, ledger)
-{
-	struct record *record;
-	long long unexplained;
-	int tries;
-
-	ASSERT_OK("pool.create name=ledger allocator=pages order=4");
-	for (tries = 0; tries < QUIET_TRIES; tries++) {
-		record = run("pool.alloc name=ledger count=100");
-		EXPECT_EQ(1601, number_of(record, "ledger.kept_pages"));
-		unexplained = number_of(record, "ledger.unexplained_pages");
-		EXPECT_EQ(-1601,
-			  number_of(run("pool.free name=ledger count=100"),
-				    "ledger.kept_pages"));
-		if (!unexplained)
-			break;
-	}
-	EXPECT_LT(tries, QUIET_TRIES) TH_LOG("unexplained pages each time");
-	EXPECT_OK("pool.destroy name=ledger");
-}
-
 TEST_F(interface, cancel)
 {
 	long long held = read_number(LAB "held_bytes");
@@ -478,7 +453,7 @@ TEST_F(interface, extremes)
 				    err == ENOMEM || err == EOPNOTSUPP ||
 				    err == EBUSY)
 			TH_LOG("%s.%s %s=%lld: %s", p->family, p->experiment,
-			       p->name, value, strerror(err));
+			       p->name, value, text_of(record, "reason"));
 			EXPECT_EQ(!err, !text_of(record, "reason"));
 			EXPECT_EQ(held, read_number(LAB "held_bytes"))
 			TH_LOG("%s.%s %s=%lld", p->family, p->experiment,
@@ -516,7 +491,8 @@ TEST_F(interface, killed)
 			continue;
 		pid = run_aside(RUN, command);
 		if (strstr(command, "hold_ms")) {
-			EXPECT_TRUE(await_held(p->family, &record));
+			EXPECT_TRUE(await_held(p->family, &record))
+			TH_LOG("%s", record.text);
 			EXPECT_LE(0, kill_command(pid)) TH_LOG("%s", command);
 		} else {
 			kill_command(pid);
@@ -531,19 +507,18 @@ TEST_F(interface, killed)
 /* Every experiment of the listing runs with its defaults. */
 TEST_F(interface, listing)
 {
-	char line[256], name[64];
-	FILE *file = fopen(LAB "experiments", "r");
 	int nr_lines = read_parameters(parameters, PARAMETERS_MAX);
-	int n = 0, err;
+	FILE *file = fopen(LAB "experiments", "r");
+	const struct record *record;
+	char name[64];
+	int n = 0;
 
 	ASSERT_NE(NULL, file);
-	while (fgets(line, sizeof(line), file)) {
-		if (line[0] == '#' || sscanf(line, "%63s", name) != 1 ||
-		    !strncmp(name, "pool.", 5))
-			continue;
+	while (next_experiment(file, name)) {
 		/* Some need a device, or locks that do not sleep. */
-		err = run("%s", name)->err;
-		EXPECT_TRUE(!err || err == EOPNOTSUPP) TH_LOG("%s", name);
+		record = run("%s", name);
+		EXPECT_TRUE(!record->err || record->err == EOPNOTSUPP)
+		TH_LOG("%s: %s", name, text_of(record, "reason"));
 		n++;
 	}
 	fclose(file);

@@ -127,7 +127,7 @@ static int pool_is_in(const char *pool, const char *const *cache, int nr,
 	struct in_use before[CACHES_MAX], held[CACHES_MAX];
 	int tries, i;
 
-	for (tries = 0; tries < QUIET_TRIES; tries++) {
+	for (tries = 0; may_try(tries); tries++) {
 		bool found = true;
 
 		for (i = 0; i < nr; i++)
@@ -224,7 +224,7 @@ TEST_F(kmalloc, types)
 		if (!count_in_use(cache[i], &before[i]))
 			SKIP(return, "kmalloc.types: no cache %s", cache[i]);
 	}
-	for (tries = 0; tries < QUIET_TRIES; tries++) {
+	for (tries = 0; may_try(tries); tries++) {
 		pid_t pid;
 
 		for (i = 0; i < NR_TYPES; i++)
@@ -349,7 +349,7 @@ TEST_F(kmalloc, limits)
 	pid_t pid;
 
 	ASSERT_LT(1, read_classes(class_of));
-	for (tries = 0; tries < QUIET_TRIES; tries++) {
+	for (tries = 0; may_try(tries); tries++) {
 		lines = nr_logged("\n");
 		pid = hold("kmalloc", "limits hold_ms=60000", &record);
 		block = is_block(cell_of(&record, "largest", "pfn"),

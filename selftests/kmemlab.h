@@ -32,9 +32,12 @@
 #define MISSING		LLONG_MIN
 
 /*
- * How often a reading is repeated that something else on the machine disturbed.
+ * How often a reading is repeated that something else on the machine disturbed,
+ * and milliseconds by which the wait grows from one to the next: what earlier
+ * commands have left to be done later comes in bursts.
  */
 #define QUIET_TRIES	50
+#define QUIET_STEP_MS	2
 
 #define KLOG_READ_ALL	3	/* syslog(2) */
 
@@ -55,6 +58,13 @@ __attribute__((constructor)) static void need_lab(void)
 	FIXTURE(family) {};		\
 	FIXTURE_SETUP(family) {}	\
 	FIXTURE_TEARDOWN(family) {}
+
+static inline bool may_try(int tries)
+{
+	if (tries < QUIET_TRIES)
+		usleep(1000 * tries * QUIET_STEP_MS);
+	return tries < QUIET_TRIES;
+}
 
 /* Files */
 
@@ -338,6 +348,18 @@ find_zone(const struct zone_counts *zones, int n, int node, const char *zone)
 		if (zones[i].node == node && !strcmp(zones[i].zone, zone))
 			return &zones[i];
 	return NULL;
+}
+
+/* The next line of the listing that is no command for pools; false at its end. */
+static inline bool next_experiment(FILE *file, char name[64])
+{
+	char line[256];
+
+	while (fgets(line, sizeof(line), file))
+		if (line[0] != '#' && sscanf(line, "%63s", name) == 1 &&
+		    strncmp(name, "pool.", 5))
+			return true;
+	return false;
 }
 
 /*

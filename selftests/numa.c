@@ -202,7 +202,7 @@ static void check_local(struct __test_metadata *_metadata, int node, int cpu,
 	struct record *record;
 
 	pin_to_cpu(away < 0 ? cpu : away);
-	for (tries = 0; tries < QUIET_TRIES; tries++) {
+	for (tries = 0; may_try(tries); tries++) {
 		pid_t others = keep_others_off(node);
 		long long hit = event_of(node, "numa_hit");
 		long long local = event_of(node, "local_node");

@@ -508,7 +508,7 @@ TEST_F(page, flags_free)
 	ASSERT_NE(NULL, zone);
 	start = zoneinfo_number(zone->node, zone->zone, -1, "start_pfn:");
 	end = start + zoneinfo_number(zone->node, zone->zone, -1, "spanned");
-	for (tries = 0; tries < QUIET_TRIES; tries++) {
+	for (tries = 0; may_try(tries); tries++) {
 		read_buddyinfo(zones);
 		count_free(_metadata, start, end, nr_free);
 		after = find_zone(again, read_buddyinfo(again), zone->node,
@@ -599,7 +599,7 @@ TEST_F(page, flags_types)
 		if (zoneinfo_number(zones[i].node, zones[i].zone, -1,
 				    "spanned") > 256 * block_pages)
 			continue;
-		for (tries = 0; tries < QUIET_TRIES; tries++) {
+		for (tries = 0; may_try(tries); tries++) {
 			read_pagetypeinfo(zones, &block_pages);
 			count_types(&zones[i], block_pages, nr_blocks);
 			read_pagetypeinfo(again, &block_pages);

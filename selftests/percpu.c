@@ -105,7 +105,7 @@ static long long settled_percpu_pages(void)
 	long long before, now = meminfo_pages("Percpu");
 	int tries;
 
-	for (tries = 0; tries < QUIET_TRIES; tries++) {
+	for (tries = 0; may_try(tries); tries++) {
 		before = now;
 		usleep(10000);
 		now = meminfo_pages("Percpu");

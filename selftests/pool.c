@@ -164,7 +164,7 @@ TEST_F(pool, gives_all_back)
 	int tries;
 
 	ASSERT_OK("pool.create name=back allocator=pages order=4");
-	for (tries = 0; tries < QUIET_TRIES; tries++) {
+	for (tries = 0; may_try(tries); tries++) {
 		before = read_free_pages();
 		EXPECT_OK("pool.alloc name=back count=200");
 		held = read_free_pages();

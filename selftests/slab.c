@@ -89,7 +89,7 @@ TEST_F(slab, reuse)
 	long long before, slabs;
 	int tries;
 
-	for (tries = 0; tries < QUIET_TRIES; tries++) {
+	for (tries = 0; may_try(tries); tries++) {
 		before = read_free_pages();
 		record = run("slab.reuse rounds=10000");
 		if (read_free_pages() == before)

@@ -141,14 +141,26 @@ s64 ledger_free_pages(void)
 	return sum;
 }
 
-/**
- * ledger_read() - take a reading
- * @ledger:	filled in
- *
- * Context: Process context, may sleep.  Exact only while nothing allocates or
- * frees.
- */
-void ledger_read(struct lab_ledger *ledger)
+/* Without CONFIG_VM_EVENT_COUNTERS nothing is counted. */
+static void read_events(struct lab_ledger *ledger)
+{
+#ifdef CONFIG_VM_EVENT_COUNTERS
+	int cpu, zone;
+
+	ledger->allocated_pages = 0;
+	ledger->freed_pages = 0;
+	for_each_online_cpu(cpu) {
+		unsigned long *event = per_cpu(vm_event_states, cpu).event;
+
+		for (zone = 0; zone < MAX_NR_ZONES; zone++)
+			ledger->allocated_pages +=
+				event[PGALLOC_NORMAL - ZONE_NORMAL + zone];
+		ledger->freed_pages += event[PGFREE];
+	}
+#endif
+}
+
+static void read_items(struct lab_ledger *ledger)
 {
 	s64 *pages = ledger->pages;
 
@@ -166,23 +178,60 @@ void ledger_read(struct lab_ledger *ledger)
 }
 
 /**
+ * ledger_start() - take a reading before a command
+ * @before:	filled in
+ *
+ * Context: Process context, may sleep.  Exact only while nothing allocates or
+ * frees.
+ */
+void ledger_start(struct lab_ledger *before)
+{
+	read_items(before);
+	read_events(before);
+}
+
+/**
+ * ledger_end() - take a reading after a command
+ * @after:	filled in
+ *
+ * What the reading itself allocates lies before the events of ledger_start() and
+ * behind those of this one.
+ *
+ * Context: As ledger_start().
+ */
+void ledger_end(struct lab_ledger *after)
+{
+	read_events(after);
+	read_items(after);
+}
+
+/**
  * ledger_record() - write down how the counters moved
- * @record:	gets one line for each item, the pages kept, and the remainder
+ * @record:	gets the pages that were allocated and freed, one line for each
+ *		item, the pages kept, and the remainder
  * @before:	reading before the command
  * @after:	reading after it
  * @kept_pages:	pages that the command took from the buddy and kept, which no
  *		counter of the kernel shows
  *
  * The remainder is what no line explains.  It is not the command's alone: what
- * the rest of the machine did meanwhile is in it.
+ * the rest of the machine did meanwhile is in it, as it is in every line.
  *
  * Context: Process context, may sleep.
+ * Return: the remainder, in pages.
  */
-void ledger_record(struct lab_record *record, const struct lab_ledger *before,
-		   const struct lab_ledger *after, s64 kept_pages)
+s64 ledger_record(struct lab_record *record, const struct lab_ledger *before,
+		  const struct lab_ledger *after, s64 kept_pages)
 {
 	s64 unexplained = kept_pages;
 	int i;
+
+	if (IS_ENABLED(CONFIG_VM_EVENT_COUNTERS)) {
+		record_signed(record, "ledger.allocated_pages",
+			      after->allocated_pages - before->allocated_pages);
+		record_signed(record, "ledger.freed_pages",
+			      after->freed_pages - before->freed_pages);
+	}
 
 	for (i = 0; i < LEDGER_NR; i++) {
 		s64 moved = after->pages[i] - before->pages[i];
@@ -193,6 +242,7 @@ void ledger_record(struct lab_record *record, const struct lab_ledger *before,
 	}
 	record_signed(record, "ledger.kept_pages", kept_pages);
 	record_signed(record, "ledger.unexplained_pages", unexplained);
+	return unexplained;
 }
 
 /**
@@ -206,7 +256,7 @@ void ledger_init(void)
 
 	if (!IS_ERR(file))
 		meminfo = file;
-	ledger_read(&at_load);
+	ledger_start(&at_load);
 }
 
 /**
@@ -231,6 +281,6 @@ void ledger_record_all(struct lab_record *record, s64 kept_pages)
 {
 	struct lab_ledger now;
 
-	ledger_read(&now);
+	ledger_end(&now);
 	ledger_record(record, &at_load, &now, kept_pages);
 }

@@ -42,17 +42,22 @@ enum ledger_item {
 /**
  * struct lab_ledger - one reading of the counters
  * @pages:	a count for each &enum ledger_item, in pages
+ * @allocated_pages: that were ever handed out; and
+ * @freed_pages: that were ever given back (mm/page_alloc.c, PGALLOC and PGFREE)
  */
 struct lab_ledger {
 	s64 pages[LEDGER_NR];
+	s64 allocated_pages;
+	s64 freed_pages;
 };
 
 void ledger_init(void);
 void ledger_exit(void);
-void ledger_read(struct lab_ledger *ledger);
+void ledger_start(struct lab_ledger *before);
+void ledger_end(struct lab_ledger *after);
 s64 ledger_free_pages(void);
-void ledger_record(struct lab_record *record, const struct lab_ledger *before,
-		   const struct lab_ledger *after, s64 kept_pages);
+s64 ledger_record(struct lab_record *record, const struct lab_ledger *before,
+		  const struct lab_ledger *after, s64 kept_pages);
 void ledger_record_all(struct lab_record *record, s64 kept_pages);
 
 #endif

@@ -26,6 +26,8 @@
  * @nr_ok:	of these, those that succeeded
  * @nr_unsupported: those that this kernel or machine cannot do
  * @nr_failed:	all others
+ * @nr_explained: of those that ran, those that the ledger left no page of
+ * @nr_unexplained: and those that it left some of
  * @last:	text of the last record; owner: the slot
  * @last_len:	its length in bytes
  */
@@ -34,6 +36,8 @@ struct runner_slot {
 	u64 nr_ok;
 	u64 nr_unsupported;
 	u64 nr_failed;
+	u64 nr_explained;
+	u64 nr_unexplained;
 	char *last;
 	size_t last_len;
 };
@@ -64,6 +68,8 @@ struct lab_job {
 	const struct lab_family *family;
 	const struct lab_experiment *experiment;
 	u64 duration_ns;
+	bool ran;
+	s64 unexplained_pages;
 };
 
 /* Finds family and experiment, and binds the arguments. */
@@ -126,17 +132,19 @@ static int carry_out(struct lab_job *job)
 	if (!experiment->keeps && mutex_lock_killable(&experiment_lock))
 		return lab_refuse(run, -EINTR, "cancelled by a signal");
 
-	ledger_read(&before);
+	ledger_start(&before);
 	start = ktime_get_ns();
 	err = experiment->run(run);
 	job->duration_ns = ktime_get_ns() - start;
-	ledger_read(&after);
+	ledger_end(&after);
 
 	budget_uncharge(run->charged_bytes);
 	if (!experiment->keeps)
 		mutex_unlock(&experiment_lock);
 
-	ledger_record(&run->record, &before, &after, run->kept_pages);
+	job->ran = true;
+	job->unexplained_pages = ledger_record(&run->record, &before, &after,
+					       run->kept_pages);
 	return err;
 }
 
@@ -206,7 +214,8 @@ static void publish_running(struct lab_run *run)
 	kvfree(text);
 }
 
-static void count_run(struct runner_slot *slot, int err)
+static void count_run(struct runner_slot *slot, const struct lab_job *job,
+		      int err)
 {
 	mutex_lock(&slots_lock);
 	slot->nr_runs++;
@@ -216,6 +225,10 @@ static void count_run(struct runner_slot *slot, int err)
 		slot->nr_unsupported++;
 	else
 		slot->nr_failed++;
+	if (job->ran && job->unexplained_pages)
+		slot->nr_unexplained++;
+	else if (job->ran)
+		slot->nr_explained++;
 	mutex_unlock(&slots_lock);
 }
 
@@ -266,11 +279,11 @@ int runner_run(const struct lab_call *call, const char *text, size_t len,
 	*result = print_job(job, status_word(err), err, result_len);
 	if (IS_ERR(*result))
 		*result = NULL;
-	count_run(&slots[0], err);
+	count_run(&slots[0], job, err);
 	if (*result)
 		set_last(&slots[0], *result, *result_len);
 	if (job->family) {
-		count_run(slot_of(job->family), err);
+		count_run(slot_of(job->family), job, err);
 		if (*result)
 			set_last(slot_of(job->family), *result, *result_len);
 	}
@@ -319,6 +332,8 @@ int runner_show_stats(struct lab_record *record, void *family)
 	record_number(record, "nr_ok", slot.nr_ok);
 	record_number(record, "nr_unsupported", slot.nr_unsupported);
 	record_number(record, "nr_failed", slot.nr_failed);
+	record_number(record, "nr_explained", slot.nr_explained);
+	record_number(record, "nr_unexplained", slot.nr_unexplained);
 	return 0;
 }
 

@@ -232,31 +232,6 @@ struct buddy_pcp {
 	struct page *again[HOT_MAX];
 };
 
-/*
- * Gives back the block that came last, not by way of the CPU's lists: with
- * those locked, what it frees passes them by (free_unref_page()).  Pages left
- * on the lists would keep their neighbours from merging for a long time.
- */
-static bool pop_past_lists(struct lab_hoard *hoard, struct zone *zone)
-{
-	struct per_cpu_pages *pcp;
-	bool popped;
-
-	migrate_disable();
-	pcp = this_cpu_ptr(zone->per_cpu_pageset);
-	spin_lock(&pcp->lock);
-	popped = hoard_pop(hoard);
-	spin_unlock(&pcp->lock);
-	migrate_enable();
-	return popped;
-}
-
-static void free_past_lists(struct lab_hoard *hoard, struct zone *zone)
-{
-	while (pop_past_lists(hoard, zone))
-		cond_resched();
-}
-
 static unsigned long zone_free_pages(struct zone *zone)
 {
 	return zone_page_state_snapshot(zone, NR_FREE_PAGES);
@@ -527,8 +502,8 @@ static int buddy_pcp(struct lab_run *run)
 		err = lab_hold(run);
 	}
 	context_on(b.cpu, empty_again, &b, run->reason);
-	free_past_lists(&b.held, b.zone);
-	free_past_lists(&b.spare, b.zone);
+	hoard_free_past_lists(&b.held);
+	hoard_free_past_lists(&b.spare);
 	return err;
 }
 
@@ -800,9 +775,9 @@ static int show_types(struct lab_run *run, struct buddy_types *b)
 		record_types(run, b);
 		err = lab_hold(run);
 	}
-	free_past_lists(&b->held, b->zone);
-	free_past_lists(&b->seeds, b->zone);
-	free_past_lists(&b->rest, b->zone);
+	hoard_free_past_lists(&b->held);
+	hoard_free_past_lists(&b->seeds);
+	hoard_free_past_lists(&b->rest);
 	return err;
 }
 
@@ -840,7 +815,7 @@ static int keep_every_second(struct lab_run *run, struct lab_hoard *kept,
 			hoard_add(kept, page + i, 0);
 			hoard_add(&others, page + i + 1, 0);
 		}
-		free_past_lists(&others, zone);
+		hoard_free_past_lists(&others);
 		err = context_breathe(run->reason);
 	}
 	return err;
@@ -890,7 +865,7 @@ static int buddy_fragmentation(struct lab_run *run)
 		record_order_cells(&run->record, nr_free, NR_PAGE_ORDERS);
 		err = lab_hold(run);
 	}
-	free_past_lists(&kept, zone);
+	hoard_free_past_lists(&kept);
 	if (!err)
 		ask_for(run, "released", zone, order);
 	return err;
@@ -991,7 +966,7 @@ static int buddy_watermarks(struct lab_run *run)
 		err = context_still(dig_still, &b, run->reason);
 	if (b.spare)
 		__free_pages(b.spare, SETTLE_ORDER);
-	free_past_lists(&b.held, b.zone);
+	hoard_free_past_lists(&b.held);
 	if (err == -ENOMEM)
 		lab_refuse(run, err, "zone %s has no block of order %u",
 			   b.zone->name, SETTLE_ORDER);
@@ -1083,8 +1058,7 @@ static int buddy_fallback(struct lab_run *run)
 		frame_mark_pages(&run->record, b.page, ARRAY_SIZE(b.page));
 		err = lab_hold(run);
 	}
-	if (b.page[0])
-		free_past_lists(&b.hoard, page_zone(b.page[0]));
+	hoard_free_past_lists(&b.hoard);
 	return err;
 }
 

@@ -132,3 +132,30 @@ void hoard_free(struct lab_hoard *hoard)
 	while (hoard_pop(hoard))
 		cond_resched();
 }
+
+/**
+ * hoard_free_past_lists() - give back all blocks, so that they merge at once
+ * @hoard:	the hoard; ready for use again afterwards
+ *
+ * Not by way of the CPU's lists: with those locked, what is freed passes them by
+ * (mm/page_alloc.c, free_unref_page()).  Pages that are left on the lists keep
+ * their neighbours from merging for a long time.
+ *
+ * Context: Process context, may sleep.
+ */
+void hoard_free_past_lists(struct lab_hoard *hoard)
+{
+	while (!list_empty(&hoard->blocks)) {
+		struct page *page = list_first_entry(&hoard->blocks,
+						     struct page, lru);
+		struct per_cpu_pages *pcp;
+
+		migrate_disable();
+		pcp = this_cpu_ptr(page_zone(page)->per_cpu_pageset);
+		spin_lock(&pcp->lock);
+		hoard_pop(hoard);
+		spin_unlock(&pcp->lock);
+		migrate_enable();
+		cond_resched();
+	}
+}

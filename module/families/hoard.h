@@ -33,5 +33,6 @@ int hoard_dry(struct lab_run *run, struct lab_hoard *hoard, struct zone *zone,
 	      gfp_t gfp);
 bool hoard_pop(struct lab_hoard *hoard);
 void hoard_free(struct lab_hoard *hoard);
+void hoard_free_past_lists(struct lab_hoard *hoard);
 
 #endif

@@ -147,6 +147,18 @@ static int get_type(struct lab_run *run, gfp_t gfp, size_t size, void **object,
 	return err;
 }
 
+/* Empty slabs that a cache keeps would leave no large block in so small a zone. */
+static void shrink_dma_caches(void)
+{
+#ifdef CONFIG_ZONE_DMA
+	int i;
+
+	for (i = 0; i <= KMALLOC_SHIFT_HIGH; i++)
+		if (kmalloc_caches[KMALLOC_DMA][i])
+			kmem_cache_shrink(kmalloc_caches[KMALLOC_DMA][i]);
+#endif
+}
+
 static int kmalloc_types(struct lab_run *run)
 {
 	unsigned int count = lab_number(run, "count");
@@ -182,6 +194,7 @@ static int kmalloc_types(struct lab_run *run)
 	for (i = 0; i < nr; i++)
 		kfree(object[i]);
 	kvfree(object);
+	shrink_dma_caches();
 	return err;
 }
 
@@ -477,32 +490,53 @@ static int take_singles(void *arg)
 	return 0;
 }
 
+/* Takes a zone to its last page. */
+static int take_zone(struct lab_run *run, struct every_second *pages)
+{
+	unsigned int cpu;
+	int err;
+
+	hoard_init(&pages->even);
+	hoard_init(&pages->odd);
+	for_each_online_cpu(cpu) {
+		err = context_on(cpu, take_singles, pages, run->reason);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
 /*
- * Takes a zone to its last page, gives every second one back, and asks it for a
- * block: no two free frames are partners, so only single pages can serve.
+ * Takes a zone, gives every second page of it back, and asks it for a block: no
+ * two free frames are partners, so only single pages can serve.
  */
 static int get_fragmented(struct lab_run *run, gfp_t gfp, size_t size,
 			  void **area)
 {
 	struct every_second pages = { .gfp = gfp };
-	unsigned int cpu;
-	int err = 0;
+	int err = take_zone(run, &pages);
 
-	hoard_init(&pages.even);
-	hoard_init(&pages.odd);
-	for_each_online_cpu(cpu) {
-		err = context_on(cpu, take_singles, &pages, run->reason);
-		if (err)
-			break;
-	}
-	hoard_free(&pages.even);
+	hoard_free_past_lists(&pages.even);
 	if (!err) {
 		*area = kvmalloc_area(size, GFP_LAB | gfp);
 		if (!*area)
 			err = -ENOMEM;
 	}
-	hoard_free(&pages.odd);
+	hoard_free_past_lists(&pages.odd);
 	return err;
+}
+
+/*
+ * Freed single pages wait on the lists of CPUs, where they keep what they were
+ * cut from apart: so they are taken from there, and given back past the lists.
+ */
+static void mend_zone(struct lab_run *run, gfp_t gfp)
+{
+	struct every_second pages = { .gfp = gfp };
+
+	take_zone(run, &pages);
+	hoard_free_past_lists(&pages.even);
+	hoard_free_past_lists(&pages.odd);
 }
 
 static void record_area(struct lab_record *record, const char *key,
@@ -546,6 +580,7 @@ static int kmalloc_kvmalloc(struct lab_run *run)
 	}
 	for (i = 0; i < ARRAY_SIZE(area); i++)
 		kvfree(area[i]);
+	mend_zone(run, __GFP_DMA);
 	return err;
 }
 

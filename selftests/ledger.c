@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The ledger against the kernel's own files, and what it leaves unexplained.
+ * It comes last of the programs that leave the module loaded, and judges what
+ * all of them have left.
+ */
+#include "kmemlab.h"
+
+#include <sys/mman.h>
+
+LAB_FIXTURE(ledger);
+
+#define VMSTAT		"/proc/vmstat"
+#define MEMINFO		"/proc/meminfo"
+#define KB_PER_PAGE	((long long)PAGE_BYTES / 1024)
+
+/* Where else each line can be read, and how many of its units are a page. */
+static const struct item {
+	const char *key, *path, *name;
+	long long unit;
+} items[] = {
+	{"ledger.slab_reclaimable_pages", VMSTAT, "nr_slab_reclaimable", 1},
+	{"ledger.slab_unreclaimable_pages", VMSTAT, "nr_slab_unreclaimable", 1},
+	{"ledger.pagetable_pages", VMSTAT, "nr_page_table_pages", 1},
+	{"ledger.stack_pages", VMSTAT, "nr_kernel_stack", KB_PER_PAGE},
+	{"ledger.vmalloc_pages", MEMINFO, "VmallocUsed", KB_PER_PAGE},
+	{"ledger.percpu_pages", MEMINFO, "Percpu", KB_PER_PAGE},
+	{"ledger.anon_pages", VMSTAT, "nr_anon_pages", 1},
+	{"ledger.file_pages", VMSTAT, "nr_file_pages", 1},
+};
+
+#define NR_ITEMS	ARRAY_SIZE(items)
+
+/* One more for the free pages, which are in a file of another kind. */
+struct reading {
+	long long outside[NR_ITEMS + 1];
+	struct record ledger;
+};
+
+static void read_outside(long long *outside)
+{
+	int i;
+
+	outside[NR_ITEMS] = read_free_pages();
+	for (i = 0; i < NR_ITEMS; i++)
+		outside[i] = keyed_number(items[i].path, items[i].name) /
+			     items[i].unit;
+}
+
+/* The ledger while the other files hold still. */
+static bool read_still(struct reading *reading)
+{
+	long long again[NR_ITEMS + 1];
+	int tries;
+
+	for (tries = 0; may_try(tries); tries++) {
+		read_outside(reading->outside);
+		read_file(LAB "ledger", reading->ledger.text,
+			  sizeof(reading->ledger.text));
+		read_outside(again);
+		if (!memcmp(again, reading->outside, sizeof(again)))
+			return true;
+	}
+	return false;
+}
+
+#define NR_FILES	1000
+#define NR_CHILDREN	16
+#define ANON_BYTES	(300 * PAGE_BYTES)
+#define DIRECTORY	"/tmp/kmemlab"
+
+static char *file_name(int i)
+{
+	static char name[64];
+
+	snprintf(name, sizeof(name), DIRECTORY "/%d", i);
+	return name;
+}
+
+/* Moves every item: @pid gets the children, whose stacks are two of them. */
+static void *use_memory(pid_t *pid)
+{
+	char *anon = mmap(NULL, ANON_BYTES, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	long long percpu;
+	int i, fd;
+
+	if (anon != MAP_FAILED)
+		memset(anon, 1, ANON_BYTES);
+	mkdir(DIRECTORY, 0700);
+	for (i = 0; i < NR_FILES; i++) {
+		fd = open(file_name(i), O_CREAT | O_WRONLY, 0600);
+		if (fd >= 0 && write(fd, "", 1) == 1)
+			close(fd);
+	}
+	for (i = 0; i < NR_CHILDREN; i++) {
+		pid[i] = fork();
+		if (!pid[i]) {
+			pause();
+			_exit(0);
+		}
+	}
+	run("pool.create name=ledger1 allocator=vmalloc size=64K");
+	run("pool.alloc name=ledger1 count=20");
+	/* Until the chunks that are there have no more room. */
+	run("pool.create name=ledger2 allocator=percpu size=4K");
+	percpu = meminfo_pages("Percpu");
+	for (i = 0; i < 20 && meminfo_pages("Percpu") == percpu; i++)
+		run("pool.alloc name=ledger2 count=100");
+	return anon;
+}
+
+static void give_back(void *anon, const pid_t *pid)
+{
+	int i;
+
+	run("pool.destroy name=ledger1");
+	run("pool.destroy name=ledger2");
+	for (i = 0; i < NR_CHILDREN; i++)
+		kill_command(pid[i]);
+	for (i = 0; i < NR_FILES; i++)
+		unlink(file_name(i));
+	rmdir(DIRECTORY);
+	munmap(anon, ANON_BYTES);
+}
+
+/* How each line moved is how what another file tells of it did. */
+TEST_F(ledger, items)
+{
+	static struct reading before, after;
+	bool still_before = read_still(&before), still_after;
+	pid_t pid[NR_CHILDREN];
+	void *anon = use_memory(pid);
+	int i;
+
+	still_after = read_still(&after);
+	give_back(anon, pid);
+	ASSERT_TRUE(still_before) TH_LOG("the machine never held still");
+	ASSERT_TRUE(still_after) TH_LOG("the machine never held still");
+	for (i = 0; i < NR_ITEMS; i++) {
+		long long moved = after.outside[i] - before.outside[i];
+
+		EXPECT_LT(0, moved) TH_LOG("%s", items[i].name);
+		EXPECT_EQ(moved, number_of(&after.ledger, items[i].key) -
+				 number_of(&before.ledger, items[i].key))
+		TH_LOG("%s", items[i].key);
+	}
+	EXPECT_GT(0, after.outside[i] - before.outside[i]);
+	EXPECT_EQ(after.outside[i] - before.outside[i],
+		  number_of(&after.ledger, "ledger.free_pages") -
+		  number_of(&before.ledger, "ledger.free_pages"));
+}
+
+static long long pages_allocated(void)
+{
+	return vmstat_number("pgalloc_dma") + vmstat_number("pgalloc_dma32") +
+	       vmstat_number("pgalloc_normal") +
+	       vmstat_number("pgalloc_movable");
+}
+
+/*
+ * A command that keeps 100 blocks of 16 pages, and a page for the pointers to
+ * them: it and nobody else has allocated, and nothing is unexplained.
+ */
+TEST_F(ledger, command)
+{
+	long long blocks = 1600, kept = blocks + 1;
+	static struct record record;
+	int tries;
+
+	ASSERT_OK("pool.create name=ledger allocator=pages order=4");
+	for (tries = 0; may_try(tries); tries++) {
+		long long allocated = pages_allocated();
+
+		record = *run("pool.alloc name=ledger count=100");
+		allocated = pages_allocated() - allocated;
+		EXPECT_EQ(kept, number_of(&record, "ledger.kept_pages"));
+		EXPECT_LE(number_of(&record, "ledger.allocated_pages"),
+			  allocated);
+		ASSERT_EQ(-kept, number_of(run("pool.free name=ledger count=100"),
+					   "ledger.kept_pages"));
+		if (!number_of(&record, "ledger.unexplained_pages") &&
+		    !number_of(&record, "ledger.freed_pages") &&
+		    number_of(&record, "ledger.allocated_pages") == kept)
+			break;
+	}
+	EXPECT_LT(tries, QUIET_TRIES) TH_LOG("disturbed each time");
+	EXPECT_EQ(-kept, number_of(&record, "ledger.free_pages"));
+	EXPECT_OK("pool.destroy name=ledger");
+}
+
+/* What a group is charged for is what its own file says. */
+TEST_F(ledger, memcg)
+{
+	static const char group[] = "kmemlab-ledger";
+	long long current[2] = {}, moved[2] = {};
+	static struct record record;
+	char *anon, path[256];
+	int i, pages = 2 * 64, status, tries;
+	pid_t pid;
+
+	if (!cgroup_make(group))
+		SKIP(return, "no memory controller of cgroup v2");
+	strcpy(path, cgroup_path(group, "memory.current"));
+	pid = fork();
+	if (!pid) {
+		if (cgroup_enter(group))
+			_exit(1);
+		anon = mmap(NULL, pages * PAGE_BYTES, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		for (i = 0; i < 2; i++) {
+			for (tries = 0; may_try(tries); tries++) {
+				current[i] = read_number(path);
+				read_file(LAB "ledger", record.text,
+					  sizeof(record.text));
+				if (current[i] == read_number(path))
+					break;
+			}
+			moved[i] = number_of(&record, "ledger.memcg_pages");
+			memset(anon, 1, pages * PAGE_BYTES);
+		}
+		current[0] = (current[1] - current[0]) / (long long)PAGE_BYTES;
+		_exit(current[0] >= pages && moved[1] - moved[0] == current[0] ?
+		      0 : 2);
+	}
+	waitpid(pid, &status, 0);
+	EXPECT_EQ(0, cgroup_remove(group));
+	EXPECT_EQ(0, WEXITSTATUS(status));
+}
+
+static long long total_of(const char *key)
+{
+	static const char *const families[] = {
+		"buddy", "slab", "kmalloc", "vmalloc", "ioremap", "percpu",
+		"numa", "page", "gfp", "pools",
+	};
+	long long sum = 0;
+	char path[64];
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(families); i++) {
+		snprintf(path, sizeof(path), LAB "%s/stats", families[i]);
+		sum += keyed_number(path, key);
+	}
+	return sum;
+}
+
+static int run_all(void)
+{
+	FILE *file = fopen(LAB "experiments", "r");
+	char name[64];
+	int n = 0;
+
+	while (file && next_experiment(file, name)) {
+		run("%s", name);
+		n++;
+	}
+	if (file)
+		fclose(file);
+	return n;
+}
+
+/*
+ * All experiments leave the machine as they found it.  Each round would lose
+ * what one of them leaks, so a round that loses nothing shows that none does;
+ * in others somebody else took pages.
+ */
+TEST_F(ledger, nothing_lost)
+{
+	long long lost = 0;
+	int tries;
+
+	for (tries = 0; may_try(tries); tries++) {
+		lost = read_free_pages();
+		ASSERT_LT(0, run_all());
+		lost -= read_free_pages();
+		if (lost <= 0)
+			break;
+	}
+	EXPECT_LT(tries, QUIET_TRIES) TH_LOG("%lld pages each time", lost);
+}
+
+/*
+ * Of all commands since the module was loaded, this program's among them, the
+ * ledger explains more than half to the page: the median remainder is 0.
+ */
+TEST_F(ledger, median)
+{
+	long long explained, unexplained;
+
+	ASSERT_LT(0, run_all());
+	explained = total_of("nr_explained");
+	unexplained = total_of("nr_unexplained");
+	TH_LOG("explained %lld, with a remainder %lld", explained, unexplained);
+	EXPECT_LT(unexplained, explained);
+}
+
+TEST_HARNESS_MAIN
