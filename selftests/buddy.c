@@ -941,7 +941,7 @@ static bool drain_distant(int node, const char *zone, int cpu, char *page)
 			return false;
 		locked = !locked;
 		for (i = 0; i < 3; i++)
-			read_number("/proc/sys/vm/stat_refresh");
+			refresh_counters();
 	}
 	return false;
 }

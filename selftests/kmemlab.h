@@ -85,6 +85,23 @@ static inline ssize_t read_file(const char *path, char *buf, size_t size)
 	return len;
 }
 
+/*
+ * As read_file(), of a file that stays open: opening and closing one takes pages
+ * and gives them back some time later, which would be seen in what it tells.
+ */
+static inline ssize_t reread_file(int *fd, const char *path, char *buf,
+				  size_t size)
+{
+	ssize_t n, len = 0;
+
+	if (*fd < 0)
+		*fd = open(path, O_RDONLY | O_CLOEXEC);
+	while ((n = pread(*fd, buf + len, size - 1 - len, len)) > 0)
+		len += n;
+	buf[len] = '\0';
+	return len;
+}
+
 /* The number that a file of one value holds, or MISSING. */
 static inline long long read_number(const char *path)
 {
@@ -126,22 +143,19 @@ struct record {
 static inline struct record *run_in(const char *file, const char *command)
 {
 	static struct record record;
-	ssize_t n, len = 0;
-	int fd = open(file, O_RDWR);
+	static char path[128];
+	static int fd = -1;
 
-	record.err = 0;
-	if (fd < 0) {
-		record.err = errno;
-		record.text[0] = '\0';
-		return &record;
+	if (fd < 0 || strcmp(path, file)) {
+		if (fd >= 0)
+			close(fd);
+		snprintf(path, sizeof(path), "%s", file);
+		fd = open(file, O_RDWR | O_CLOEXEC);
 	}
-	if (write(fd, command, strlen(command)) < 0)
+	record.err = 0;
+	if (fd < 0 || write(fd, command, strlen(command)) < 0)
 		record.err = errno;
-	while ((n = read(fd, record.text + len,
-			 sizeof(record.text) - 1 - len)) > 0)
-		len += n;
-	record.text[len] = '\0';
-	close(fd);
+	reread_file(&fd, path, record.text, sizeof(record.text));
 	return &record;
 }
 
@@ -362,25 +376,32 @@ static inline bool next_experiment(FILE *file, char name[64])
 	return false;
 }
 
+/* Folds each CPU's share of the counters in (mm/vmstat.c). */
+static inline void refresh_counters(void)
+{
+	static int fd = -1;
+	char byte[1];
+
+	reread_file(&fd, "/proc/sys/vm/stat_refresh", byte, sizeof(byte));
+}
+
 /*
  * Free pages of all zones, those on per-CPU lists included, from
  * /proc/zoneinfo.
  */
 static inline long long read_free_pages(void)
 {
-	char line[256];
+	static char text[1 << 17];
+	static int fd = -1;
+	char *rest = text, *line;
 	long long n, sum = 0;
-	FILE *file;
 
-	/* Folds each CPU's share of the counters in (mm/vmstat.c). */
-	read_number("/proc/sys/vm/stat_refresh");
-	file = fopen("/proc/zoneinfo", "r");
-	while (file && fgets(line, sizeof(line), file))
+	refresh_counters();
+	reread_file(&fd, "/proc/zoneinfo", text, sizeof(text));
+	while ((line = strsep(&rest, "\n")))
 		if (sscanf(line, " pages free %lld", &n) == 1 ||
 		    sscanf(line, " count: %lld", &n) == 1)
 			sum += n;
-	if (file)
-		fclose(file);
 	return sum;
 }
 
@@ -420,8 +441,26 @@ static inline long long keyed_number(const char *path, const char *key)
 /* An event or item of /proc/vmstat, with each CPU's share folded in. */
 static inline long long vmstat_number(const char *key)
 {
-	read_number("/proc/sys/vm/stat_refresh");
+	refresh_counters();
 	return keyed_number("/proc/vmstat", key);
+}
+
+/*
+ * Slabs are counted as well: the record of each command takes some, and gives
+ * them back, whenever it comes to the last of a slab.
+ */
+static inline long long free_or_slab_pages(void)
+{
+	return read_free_pages() + vmstat_number("nr_slab_reclaimable") +
+	       vmstat_number("nr_slab_unreclaimable");
+}
+
+/* Ever handed out. */
+static inline long long pages_allocated(void)
+{
+	return vmstat_number("pgalloc_dma") + vmstat_number("pgalloc_dma32") +
+	       vmstat_number("pgalloc_normal") +
+	       vmstat_number("pgalloc_movable");
 }
 
 /* A line of /proc/meminfo, in pages. */
@@ -429,7 +468,7 @@ static inline long long meminfo_pages(const char *key)
 {
 	long long kb;
 
-	read_number("/proc/sys/vm/stat_refresh");
+	refresh_counters();
 	kb = keyed_number("/proc/meminfo", key);
 	return kb == MISSING ? MISSING : kb * 1024 / (long long)PAGE_BYTES;
 }
@@ -508,7 +547,7 @@ static inline long long numastat_number(int node, const char *key)
 {
 	char path[64];
 
-	read_number("/proc/sys/vm/stat_refresh");
+	refresh_counters();
 	snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/numastat",
 		 node);
 	return keyed_number(path, key);

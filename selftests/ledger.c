@@ -151,13 +151,6 @@ TEST_F(ledger, items)
 		  number_of(&before.ledger, "ledger.free_pages"));
 }
 
-static long long pages_allocated(void)
-{
-	return vmstat_number("pgalloc_dma") + vmstat_number("pgalloc_dma32") +
-	       vmstat_number("pgalloc_normal") +
-	       vmstat_number("pgalloc_movable");
-}
-
 /*
  * A command that keeps 100 blocks of 16 pages, and a page for the pointers to
  * them: it and nobody else has allocated, and nothing is unexplained.
