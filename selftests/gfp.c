@@ -149,25 +149,6 @@ static void names_of(const struct gfp_name *names, int nr, unsigned long bits,
 		snprintf(text + at, size - at, "%#lx", bits);
 }
 
-/* Whether the cell has this text and no more. */
-static bool cell_is(const struct record *record, const char *row,
-		    const char *key, const char *text)
-{
-	const char *p = text_of(record, row);
-	size_t len = strlen(key);
-
-	while (p && *p != '\n') {
-		if (!strncmp(p, key, len) && p[len] == '=') {
-			p += len + 1;
-			len = strlen(text);
-			return !strncmp(p, text, len) && strchr("\n ", p[len]);
-		}
-		p += strcspn(p, "\n ");
-		p += *p == ' ';
-	}
-	return false;
-}
-
 /* The zone that the modifiers among the bits ask for, by the names of those. */
 static const char *zone_of(const struct gfp_name *names, int nr,
 			   unsigned long bits)

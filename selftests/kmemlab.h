@@ -230,6 +230,25 @@ static inline long long cell_of(const struct record *record, const char *row,
 	return MISSING;
 }
 
+/* Whether the cell has this text and no more. */
+static inline bool cell_is(const struct record *record, const char *row,
+			   const char *key, const char *text)
+{
+	const char *p = text_of(record, row);
+	size_t len = strlen(key);
+
+	while (p && *p != '\n') {
+		if (!strncmp(p, key, len) && p[len] == '=') {
+			p += len + 1;
+			len = strlen(text);
+			return !strncmp(p, text, len) && strchr("\n ", p[len]);
+		}
+		p += strcspn(p, "\n ");
+		p += *p == ' ';
+	}
+	return false;
+}
+
 /* The cell whose key is a number, or MISSING. */
 static inline long long numbered_cell_of(const struct record *record,
 					 const char *row, int number)

@@ -95,4 +95,19 @@ static inline unsigned int compat_page_mapcount(struct page *page)
 #define COMPAT_SLAB_GENERATION	"slub_sheaves"
 #endif
 
+/* 6.3 made the flags of a mapping constant but for vm_flags_set() and others. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
+{
+	vma->vm_flags |= flags;
+}
+#endif
+
+/*
+ * 6.19 taught vmalloc to do without sleeping where its flags say so; before, it
+ * took page tables and address space in ways that may sleep whatever they said.
+ */
+#define COMPAT_VMALLOC_CAN_BE_ATOMIC \
+	(LINUX_VERSION_CODE >= KERNEL_VERSION(6, 19, 0))
+
 #endif

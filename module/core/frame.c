@@ -8,9 +8,89 @@
 #include <linux/pfn.h>
 #include <linux/pgtable.h>
 #include <linux/random.h>
+#include <linux/sched.h>
 
 #include "core/frame.h"
 #include "core/record.h"
+
+#ifdef CONFIG_X86_64
+static bool add_entry(struct lab_levels *levels, const char *level,
+		      unsigned int shift, unsigned long va, bool leaf,
+		      u64 flags, unsigned long pfn)
+{
+	levels->entry[levels->nr++] = (struct lab_entry){
+		.level = level,
+		.shift = shift,
+		.index = (va >> shift) & (PTRS_PER_PTE - 1),
+		.leaf = leaf,
+		.flags = flags & ~(u64)(_PAGE_ACCESSED | _PAGE_DIRTY),
+		.pfn = pfn,
+	};
+	return leaf;
+}
+#endif
+
+/**
+ * frame_levels() - walk the page tables to a kernel address
+ * @address:	any kernel address; it need not be mapped
+ * @levels:	gets the entries that are present, from the top
+ *
+ * Context: Any.  The caller keeps the mapping from changing.
+ * Return: 0 where @address is mapped, -ENOENT where it is not, -EOPNOTSUPP
+ * where the kernel gives modules no way to its page tables.
+ */
+int frame_levels(const void *address, struct lab_levels *levels)
+{
+#ifdef CONFIG_X86_64
+	unsigned long va = (unsigned long)address;
+	pgd_t pgd;
+	p4d_t p4d;
+	pud_t pud;
+	pmd_t pmd;
+	pte_t pte;
+
+	levels->nr = 0;
+	/*
+	 * init_mm is not for modules, but all page tables share its kernel
+	 * half.  With PTI this is the table of kernel mode: user mode's is
+	 * found from it, not the other way round.
+	 */
+	pgd = READ_ONCE(*pgd_offset(current->active_mm, va));
+	if (!mm_p4d_folded(current->active_mm)) {
+		if (!pgd_present(pgd))
+			return -ENOENT;
+		add_entry(levels, "pgd", PGDIR_SHIFT, va, false,
+			  pgd_flags(pgd),
+			  (pgd_val(pgd) & PTE_PFN_MASK) >> PAGE_SHIFT);
+	}
+	/* With four levels this is the same entry, by another name. */
+	p4d = READ_ONCE(*p4d_offset(&pgd, va));
+	if (!p4d_present(p4d))
+		return -ENOENT;
+	add_entry(levels, levels->nr ? "p4d" : "pgd", P4D_SHIFT, va, false,
+		  p4d_flags(p4d), p4d_pfn(p4d));
+	pud = READ_ONCE(*pud_offset(&p4d, va));
+	if (!pud_present(pud))
+		return -ENOENT;
+	if (add_entry(levels, "pud", PUD_SHIFT, va, pud_leaf(pud),
+		      pud_flags(pud), pud_pfn(pud)))
+		return 0;
+	pmd = READ_ONCE(*pmd_offset(&pud, va));
+	if (!pmd_present(pmd))
+		return -ENOENT;
+	if (add_entry(levels, "pmd", PMD_SHIFT, va, pmd_leaf(pmd),
+		      pmd_flags(pmd), pmd_pfn(pmd)))
+		return 0;
+	pte = READ_ONCE(*pte_offset_kernel(&pmd, va));
+	if (!pte_present(pte))
+		return -ENOENT;
+	add_entry(levels, "pte", PAGE_SHIFT, va, true, pte_flags(pte),
+		  pte_pfn(pte));
+	return 0;
+#else
+	return -EOPNOTSUPP;
+#endif
+}
 
 /**
  * frame_of() - the frame that a kernel address is mapped to
@@ -22,33 +102,27 @@
  */
 bool frame_of(const void *address, unsigned long *pfn)
 {
-#ifdef CONFIG_X86
 	unsigned long va = (unsigned long)address;
-	unsigned int level;
-	pte_t *pte = lookup_address(va, &level);
+	const struct lab_entry *leaf;
+	struct lab_levels levels;
+	struct page *page;
+	int err;
 
-	if (!pte || !pte_present(*pte))
+	err = frame_levels(address, &levels);
+	if (err == -EOPNOTSUPP) {
+		/* Only vmalloc's tables have a public walk everywhere. */
+		page = is_vmalloc_addr(address) ? vmalloc_to_page(address)
+						: virt_to_page(address);
+		if (page)
+			*pfn = page_to_pfn(page);
+		return page;
+	}
+	if (err)
 		return false;
 	/* A large leaf covers many frames: add the offset inside it. */
-	if (level == PG_LEVEL_2M)
-		*pfn = pmd_pfn(*(pmd_t *)pte) + PFN_DOWN(va & ~PMD_MASK);
-	else if (level == PG_LEVEL_1G)
-		*pfn = pud_pfn(*(pud_t *)pte) + PFN_DOWN(va & ~PUD_MASK);
-	else
-		*pfn = pte_pfn(*pte);
+	leaf = &levels.entry[levels.nr - 1];
+	*pfn = leaf->pfn + PFN_DOWN(va & ((1UL << leaf->shift) - 1));
 	return true;
-#else
-	/*
-	 * lookup_address() is x86's; elsewhere only vmalloc has a public walk.
-	 */
-	struct page *page = is_vmalloc_addr(address) ? vmalloc_to_page(address)
-						     : virt_to_page(address);
-
-	if (!page)
-		return false;
-	*pfn = page_to_pfn(page);
-	return true;
-#endif
 }
 
 /**

@@ -23,9 +23,42 @@ struct lab_frames {
 	unsigned long nr_runs;
 };
 
+/** define FRAME_LEVELS_MAX - levels of the page tables, at most. */
+#define FRAME_LEVELS_MAX	5
+
+/**
+ * struct lab_entry - what one level of the page tables has for an address
+ * @level:	the kernel's name of the level
+ * @shift:	an entry of this level covers 2^shift bytes
+ * @index:	of the entry in its table
+ * @leaf:	it maps memory; otherwise it points to the table below
+ * @flags:	its bits other than the frame, less those that the CPU sets by
+ *		itself (accessed and dirty)
+ * @pfn:	first frame of what it maps, or the frame of the table below
+ */
+struct lab_entry {
+	const char *level;
+	unsigned int shift;
+	unsigned int index;
+	bool leaf;
+	u64 flags;
+	unsigned long pfn;
+};
+
+/**
+ * struct lab_levels - the entries on the way to an address
+ * @nr:		how many; the last is the leaf, where the address is mapped
+ * @entry:	each, from the top
+ */
+struct lab_levels {
+	unsigned int nr;
+	struct lab_entry entry[FRAME_LEVELS_MAX];
+};
+
 /** define FRAMES_SHOWN - the most frames that a record lists. */
 #define FRAMES_SHOWN	64
 
+int frame_levels(const void *address, struct lab_levels *levels);
 bool frame_of(const void *address, unsigned long *pfn);
 void frame_mark(struct lab_record *record, void *address, size_t bytes);
 void frame_mark_pages(struct lab_record *record, struct page *const *pages,
