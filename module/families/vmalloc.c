@@ -990,7 +990,7 @@ static const struct lab_param pagetable_params[] = {
 
 static const struct lab_param guard_params[] = {
 	{ .name = "size", .help = "of an area, in bytes", .min = 1,
-	  .max = SZ_1M, .def = 2 * PAGE_SIZE },
+	  .max = SZ_1M, .def = SZ_64K },
 	{ .name = "count", .help = "areas to look at", .min = 2,
 	  .max = GUARD_AREAS_MAX, .def = 64 },
 	LAB_HOLD_PARAM,
