@@ -326,14 +326,23 @@ static inline long long pool_number(const char *pool, const char *key)
 	return number_of(&record, key);
 }
 
-/* An attribute of the cache of a pool, as SLUB shows it in sysfs. */
-static inline long long cache_number(const char *pool, const char *attribute)
+/* An attribute of a cache, as SLUB shows it. */
+static inline long long sysfs_number(const char *cache, const char *attribute)
 {
 	char path[128];
 
-	snprintf(path, sizeof(path), "/sys/kernel/slab/kmemlab_%s/%s", pool,
+	snprintf(path, sizeof(path), "/sys/kernel/slab/%s/%s", cache,
 		 attribute);
 	return read_number(path);
+}
+
+/* An attribute of the cache of a pool, as SLUB shows it in sysfs. */
+static inline long long cache_number(const char *pool, const char *attribute)
+{
+	char cache[64];
+
+	snprintf(cache, sizeof(cache), "kmemlab_%s", pool);
+	return sysfs_number(cache, attribute);
 }
 
 /* The kernel's own view */
@@ -399,9 +408,9 @@ static inline bool next_experiment(FILE *file, char name[64])
 static inline void refresh_counters(void)
 {
 	static int fd = -1;
-	char byte[1];
+	char digits[32];
 
-	reread_file(&fd, "/proc/sys/vm/stat_refresh", byte, sizeof(byte));
+	reread_file(&fd, "/proc/sys/vm/stat_refresh", digits, sizeof(digits));
 }
 
 /*

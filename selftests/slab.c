@@ -3,6 +3,9 @@
 
 #include <sys/utsname.h>
 
+#define CACHE		"kmemlab-experiment"
+#define SECOND		"kmemlab-second"
+
 LAB_FIXTURE(slab);
 
 TEST_F(slab, generation)
@@ -134,6 +137,557 @@ TEST_F(slab, reuse)
 	EXPECT_EQ(first.offset, again.offset);
 	EXPECT_EQ(slabs, cache_number("reuse", "slabs"));
 	EXPECT_OK("pool.destroy name=reuse");
+}
+
+/* The experiment's cache, as sysfs has it while it is held. */
+struct cache {
+	long long slabs, per_slab, pages, spacing;
+};
+
+static struct cache read_cache(const char *name)
+{
+	return (struct cache){
+		.slabs = sysfs_number(name, "slabs"),
+		.per_slab = sysfs_number(name, "objs_per_slab"),
+		.pages = 1LL << sysfs_number(name, "order"),
+		.spacing = sysfs_number(name, "slab_size"),
+	};
+}
+
+/* How the record says that the cache carves its slabs is how sysfs says it. */
+static bool is_carved(const struct record *record, const struct cache *cache,
+		      int slabs)
+{
+	return number_of(record, "nr_slabs") == slabs &&
+	       number_of(record, "objects_per_slab") == cache->per_slab &&
+	       number_of(record, "pages_per_slab") == cache->pages;
+}
+
+/*
+ * Holds a command, looks at the cache, and lets the command end by itself.
+ * Returns whether it ended well; the record is then complete.
+ */
+static bool see_cache(const char *command, struct record *record,
+		      struct cache *cache)
+{
+	pid_t pid = hold("slab", command, record);
+
+	*cache = read_cache(CACHE);
+	if (exit_code_of(pid))
+		return false;
+	return read_file(LAB "slab/result", record->text,
+			 sizeof(record->text)) > 0;
+}
+
+/* The same of a command that is cut off, as soon as it has been looked at. */
+static bool see_held(const char *command, struct record *record,
+		     struct cache *cache)
+{
+	pid_t pid = hold("slab", command, record);
+
+	*cache = read_cache(CACHE);
+	return let_go(pid);
+}
+
+/*
+ * What the slabs were that left on each occasion follows from how many sysfs
+ * has after it; others move free pages too, but not each time.
+ */
+TEST_F(slab, shrink)
+{
+	long long taken, freed, shrunk, destroyed;
+	struct cache full, empty;
+	static struct record record;
+	int slabs = 64, tries;
+
+	ASSERT_TRUE(see_cache("shrink slabs=64 hold_at=shrunk hold_ms=20",
+			      &record, &empty));
+	EXPECT_EQ(0, empty.slabs);
+	for (tries = 0; may_try(tries); tries++) {
+		ASSERT_TRUE(see_cache("shrink slabs=64 hold_at=freed hold_ms=20",
+				      &record, &full));
+		taken = number_of(&record, "taken_pages");
+		freed = number_of(&record, "back_on_free_pages");
+		shrunk = number_of(&record, "back_on_shrink_pages");
+		destroyed = number_of(&record, "back_on_destroy_pages");
+		if (shrunk == full.slabs * full.pages && destroyed == shrunk)
+			break;
+	}
+	ASSERT_LT(tries, QUIET_TRIES)
+	TH_LOG("%lld and %lld pages came back, not %lld", shrunk, destroyed,
+	       full.slabs * full.pages);
+	EXPECT_TRUE(is_carved(&record, &full, slabs));
+	EXPECT_EQ(slabs * full.pages, taken);
+	EXPECT_EQ((slabs - full.slabs) * full.pages, freed);
+	EXPECT_LT(0, full.slabs);
+}
+
+TEST_F(slab, ctor)
+{
+	static const char *const rows[] = { "first", "again" };
+	static struct record record;
+	char ctor[128];
+	struct cache cache;
+	int slabs = 4, again;
+	pid_t pid;
+
+	pid = hold("slab", "ctor slabs=4 hold_ms=60000", &record);
+	cache = read_cache(CACHE);
+	read_file("/sys/kernel/slab/" CACHE "/ctor", ctor, sizeof(ctor));
+	ASSERT_TRUE(let_go(pid));
+	EXPECT_EQ(0, strncmp(ctor, "construct_object", 16));
+	EXPECT_EQ(slabs, cache.slabs);
+	EXPECT_TRUE(is_carved(&record, &cache, slabs));
+	for (again = 0; again < 2; again++) {
+		long long nr = slabs * cache.per_slab;
+		const char *row = rows[again];
+
+		EXPECT_EQ(nr, cell_of(&record, row, "nr_objects"));
+		EXPECT_EQ(again ? 0 : nr,
+			  cell_of(&record, row, "nr_constructed"));
+		EXPECT_EQ(nr, cell_of(&record, row, "nr_stamped"));
+		EXPECT_EQ(again ? nr : 0,
+			  cell_of(&record, row, "nr_with_state"));
+	}
+}
+
+/* One row of slab.align beside a pool's cache that was made in the same way. */
+static void expect_align(struct __test_metadata *_metadata,
+			 const struct record *record, const char *row,
+			 const char *wish)
+{
+	long long spacing;
+
+	ASSERT_OK("pool.create name=align allocator=slab size=72 %s", wish);
+	spacing = cache_number("align", "slab_size");
+	EXPECT_EQ(spacing, cell_of(record, row, "spacing_bytes"));
+	EXPECT_EQ(cache_number("align", "objs_per_slab"),
+		  cell_of(record, row, "objects_per_slab"));
+	EXPECT_EQ(cache_number("align", "order"),
+		  cell_of(record, row, "slab_order"));
+	/* Objects begin with the slab: what all addresses share is this. */
+	EXPECT_EQ(spacing & -spacing,
+		  cell_of(record, row, "common_align_bytes"));
+	EXPECT_OK("pool.destroy name=align");
+}
+
+TEST_F(slab, align)
+{
+	static struct record record;
+	char row[32], wish[32], line[128];
+	long long line_bytes = 0;
+	int align;
+
+	record = *run("slab.align size=72");
+	ASSERT_EQ(0, record.err);
+	for (align = 8; align <= PAGE_BYTES; align *= 2) {
+		snprintf(row, sizeof(row), "align.%d", align);
+		snprintf(wish, sizeof(wish), "align=%d", align);
+		expect_align(_metadata, &record, row, wish);
+		EXPECT_LE(align, cell_of(&record, row, "common_align_bytes"));
+	}
+	expect_align(_metadata, &record, "hwcache", "hwcache=yes");
+	ASSERT_TRUE(find_line("/proc/cpuinfo", "cache_alignment", ":", line,
+			      sizeof(line)));
+	sscanf(strchr(line, ':'), ": %lld", &line_bytes);
+	EXPECT_EQ(line_bytes, number_of(&record, "cache_line_bytes"));
+	EXPECT_LE(line_bytes, cell_of(&record, "hwcache", "common_align_bytes"));
+	EXPECT_LT(cell_of(&record, "hwcache", "objects_per_slab"),
+		  cell_of(&record, "align.8", "objects_per_slab"));
+}
+
+/* SLUB has no colour: the first object begins with the slab, whatever is left. */
+TEST_F(slab, colour)
+{
+	static struct place place[200];
+	static struct record record;
+	struct cache cache;
+	int slabs = 64, i, n, nr_first = 0;
+
+	ASSERT_TRUE(see_held("colour size=700 slabs=64 hold_ms=60000", &record,
+			     &cache));
+	EXPECT_EQ(slabs, cache.slabs);
+	EXPECT_TRUE(is_carved(&record, &cache, slabs));
+	EXPECT_EQ(cache.pages * PAGE_BYTES - cache.per_slab * cache.spacing,
+		  number_of(&record, "unused_bytes"));
+	EXPECT_LE(64, number_of(&record, "unused_bytes"));
+	EXPECT_EQ(0, number_of(&record, "lowest_offset_bytes"));
+	EXPECT_EQ(0, number_of(&record, "highest_offset_bytes"));
+
+	/* A pool's objects: as many begin with a block of pages as it has slabs. */
+	ASSERT_OK("pool.create name=colour allocator=slab size=700");
+	ASSERT_OK("pool.alloc name=colour count=%lld", 8 * cache.per_slab);
+	n = read_layout("colour", place, ARRAY_SIZE(place));
+	ASSERT_EQ(8 * cache.per_slab, n);
+	for (i = 0; i < n; i++)
+		nr_first += !place[i].offset && !(place[i].pfn % cache.pages);
+	EXPECT_EQ(cache_number("colour", "slabs"), nr_first);
+	EXPECT_OK("pool.destroy name=colour");
+}
+
+/* Where a cache's directory really is: caches that are one share it. */
+static void directory_of(const struct record *record, const char *key,
+			 char *path, size_t size)
+{
+	char link[64], name[32] = "";
+	ssize_t len;
+
+	sscanf(text_of(record, key) ?: "", "%31s", name);
+	snprintf(link, sizeof(link), "/sys/kernel/slab/%s", name);
+	len = readlink(link, path, size - 1);
+	if (len < 0)	/* a directory of its own */
+		len = snprintf(path, size, "%s", name);
+	path[len] = '\0';
+}
+
+TEST_F(slab, merge)
+{
+	static const char *const commands[] = {
+		"merge size=200 hold_ms=60000",
+		"merge size=200 other=1000 hold_ms=60000",
+	};
+	static struct record record;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(commands); i++) {
+		pid_t pid = hold("slab", commands[i], &record);
+		char first[64], second[64], unmerged[64];
+		bool same;
+
+		directory_of(&record, "first", first, sizeof(first));
+		directory_of(&record, "second", second, sizeof(second));
+		directory_of(&record, "unmerged", unmerged, sizeof(unmerged));
+		ASSERT_TRUE(let_go(pid));
+		same = !strcmp(first, second);
+		EXPECT_EQ(i == 0, same) TH_LOG("%s %s", first, second);
+		EXPECT_EQ(same, cell_of(&record, "first.second", "same_cache"));
+		EXPECT_EQ(same, cell_of(&record, "first.second", "crossed"));
+		EXPECT_STREQ(CACHE, unmerged);
+		EXPECT_EQ(0, cell_of(&record, "first.unmerged", "same_cache"));
+		EXPECT_EQ(0, cell_of(&record, "first.unmerged", "crossed"));
+	}
+}
+
+TEST_F(slab, random)
+{
+	char path[128], line[128], row[16];
+	int slabs = 16, slab, i, nr_in_order = 0;
+	static struct record record;
+	struct utsname name;
+	struct cache cache;
+
+	ASSERT_TRUE(see_held("random slabs=16 hold_ms=60000", &record, &cache));
+	EXPECT_TRUE(is_carved(&record, &cache, slabs));
+	for (slab = 0; slab < slabs; slab++) {
+		bool in_order = true;
+		uint64_t seen = 0;
+
+		snprintf(row, sizeof(row), "slab.%d", slab);
+		for (i = 0; i < cache.per_slab; i++) {
+			long long index = numbered_cell_of(&record, row, i);
+
+			ASSERT_LE(0, index);
+			ASSERT_LT(index, cache.per_slab);
+			seen |= 1ULL << index;
+			in_order &= index == i;
+		}
+		/* Each object once. */
+		EXPECT_EQ((1ULL << cache.per_slab) - 1, seen);
+		nr_in_order += in_order;
+	}
+	uname(&name);
+	snprintf(path, sizeof(path), "/boot/config-%s", name.release);
+	if (access(path, R_OK))
+		return;
+	EXPECT_EQ(!find_line(path, "CONFIG_SLAB_FREELIST_RANDOM=y", "", line,
+			     sizeof(line)),
+		  nr_in_order == slabs);
+}
+
+/* What the module wrote into an object is found at its frame and offset. */
+static bool is_marked(const struct record *record, const char *row, int n)
+{
+	uint64_t word = 0;
+
+	return read_physical(cell_of(record, row, "pfn") * PAGE_BYTES +
+			     cell_of(record, row, "offset_bytes"), &word,
+			     sizeof(word)) &&
+	       word == number_of(record, "mark") + n;
+}
+
+static bool is_on_node(const struct record *record, const char *row)
+{
+	char zone[16];
+	int node;
+
+	return zone_of_frame(cell_of(record, row, "pfn"), &node, zone) &&
+	       node == cell_of(record, row, "node");
+}
+
+TEST_F(slab, percpu)
+{
+	static const char *const rows[] = { "first", "other", "next" };
+	static struct record record;
+	struct cache cache;
+	long long pages;
+	int i, nr_there = 0;
+	pid_t pid;
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		SKIP(return, "slab.percpu: one CPU");
+	pid = hold("slab", "percpu hold_ms=60000", &record);
+	cache = read_cache(CACHE);
+	for (i = 0; i < ARRAY_SIZE(rows); i++)
+		nr_there += is_marked(&record, rows[i], i);
+	ASSERT_TRUE(let_go(pid));
+	EXPECT_EQ(ARRAY_SIZE(rows), nr_there);
+	for (i = 0; i < ARRAY_SIZE(rows); i++)
+		EXPECT_TRUE(is_on_node(&record, rows[i]));
+	/* Each CPU has a slab: what is freed elsewhere stays in its own. */
+	EXPECT_EQ(2, cache.slabs);
+	EXPECT_EQ(cache.slabs, number_of(&record, "nr_slabs"));
+	pages = cache.pages;
+	EXPECT_EQ(cell_of(&record, "other", "pfn") / pages,
+		  cell_of(&record, "next", "pfn") / pages);
+	EXPECT_NE(cell_of(&record, "other", "pfn") / pages,
+		  cell_of(&record, "first", "pfn") / pages);
+	/* It is handed out when all others of its slab have been. */
+	EXPECT_EQ(1, number_of(&record, "came_back"));
+	EXPECT_EQ(cache.per_slab - 1, number_of(&record, "nr_before_back"));
+}
+
+TEST_F(slab, partial)
+{
+	static struct record record;
+	struct cache cache, next;
+	int slabs = 16, step = 3;
+	long long nr, holes;
+
+	ASSERT_TRUE(see_held("partial slabs=16 step=3 hold_ms=60000", &record,
+			     &cache));
+	nr = slabs * cache.per_slab;
+	holes = (nr + step - 1) / step;
+	EXPECT_EQ(slabs, cache.slabs);
+	EXPECT_EQ(nr, cell_of(&record, "full", "nr_objects"));
+	EXPECT_EQ(slabs, cell_of(&record, "full", "nr_slabs"));
+	EXPECT_EQ(nr - holes, cell_of(&record, "holes", "nr_objects"));
+	EXPECT_EQ(slabs, cell_of(&record, "holes", "nr_slabs"));
+	EXPECT_EQ(holes, number_of(&record, "nr_filled"));
+	EXPECT_EQ(nr, cell_of(&record, "filled", "nr_objects"));
+	EXPECT_EQ(slabs, cell_of(&record, "filled", "nr_slabs"));
+
+	/* Only when all are filled a new slab is taken. */
+	ASSERT_TRUE(see_held("partial slabs=16 step=3 hold_at=next hold_ms=60000",
+			     &record, &next));
+	EXPECT_EQ(slabs + 1, next.slabs);
+	EXPECT_EQ(next.slabs, cell_of(&record, "next", "nr_slabs"));
+	EXPECT_EQ(nr + 1, cell_of(&record, "next", "nr_objects"));
+}
+
+TEST_F(slab, isolation)
+{
+	static const char *const rows[] = { "first", "second", "both" };
+	static struct record record;
+	struct cache cache[2];
+	int count = 200, i;
+	pid_t pid;
+
+	pid = hold("slab", "isolation count=200 hold_ms=60000", &record);
+	cache[0] = read_cache(CACHE);
+	cache[1] = read_cache(SECOND);
+	ASSERT_TRUE(let_go(pid));
+	for (i = 0; i < 2; i++) {
+		EXPECT_EQ(count, cell_of(&record, rows[i], "nr_objects"));
+		EXPECT_EQ(cache[i].slabs, cell_of(&record, rows[i], "nr_slabs"));
+		EXPECT_LE(count, cache[i].slabs * cache[i].per_slab);
+	}
+	/* Counted together, no slab is the same. */
+	EXPECT_EQ(2 * count, cell_of(&record, "both", "nr_objects"));
+	EXPECT_EQ(cache[0].slabs + cache[1].slabs,
+		  cell_of(&record, "both", "nr_slabs"));
+}
+
+TEST_F(slab, reclaimable)
+{
+	static const char *const words[] = { "no", "yes" };
+	static struct record record;
+	int slabs = 64, yes, tries;
+	char command[64];
+
+	for (yes = 0; yes < 2; yes++) {
+		const char *line = yes ? "SReclaimable" : "SUnreclaim";
+		long long before, held, after, accounted;
+		struct cache cache;
+		pid_t pid;
+
+		snprintf(command, sizeof(command),
+			 "reclaimable slabs=64 reclaimable=%s hold_ms=60000",
+			 words[yes]);
+		for (tries = 0; may_try(tries); tries++) {
+			before = meminfo_pages(line);
+			pid = hold("slab", command, &record);
+			held = meminfo_pages(line);
+			cache = read_cache(CACHE);
+			accounted = sysfs_number(CACHE, "reclaim_account");
+			ASSERT_TRUE(let_go(pid));
+			after = meminfo_pages(line);
+			/* A process that starts takes slabs as well. */
+			if (before == after &&
+			    held - before == slabs * cache.pages)
+				break;
+		}
+		ASSERT_LT(tries, QUIET_TRIES)
+		TH_LOG("%s moved by %lld", line, held - before);
+		EXPECT_EQ(yes, accounted);
+		EXPECT_TRUE(is_carved(&record, &cache, slabs));
+		EXPECT_EQ(yes ? slabs * cache.pages : 0,
+			  number_of(&record, "reclaimable_pages"));
+		EXPECT_EQ(yes ? 0 : slabs * cache.pages,
+			  number_of(&record, "unreclaimable_pages"));
+	}
+}
+
+TEST_F(slab, bulk)
+{
+	static struct place place[200];
+	static struct record record;
+	int count = ARRAY_SIZE(place), i, j, nr_twice = 0;
+	struct cache cache;
+
+	ASSERT_TRUE(see_held("bulk count=200 hold_ms=60000", &record, &cache));
+	EXPECT_EQ(count, number_of(&record, "nr_asked"));
+	EXPECT_EQ(count, number_of(&record, "nr_objects"));
+	EXPECT_EQ(count, number_of(&record, "nr_distinct"));
+	EXPECT_EQ(cache.slabs, number_of(&record, "nr_slabs"));
+	ASSERT_TRUE(see_held("bulk count=200 hold_at=freed hold_ms=60000",
+			     &record, &cache));
+	EXPECT_EQ(0, cache.slabs);
+
+	/* The same of a pool: no place is handed out twice. */
+	ASSERT_OK("pool.create name=bulk allocator=slab_bulk size=256");
+	EXPECT_OK("pool.alloc name=bulk count=%d", count);
+	ASSERT_EQ(count, read_layout("bulk", place, count));
+	for (i = 0; i < count; i++)
+		for (j = 0; j < i; j++)
+			nr_twice += place[i].pfn == place[j].pfn &&
+				    place[i].offset == place[j].offset;
+	EXPECT_EQ(0, nr_twice);
+	EXPECT_OK("pool.destroy name=bulk");
+}
+
+TEST_F(slab, slabinfo)
+{
+	long long in_use, all, size, per_slab, pages, active, slabs;
+	char line[256], top[256] = "";
+	static struct record record;
+	bool shown;
+	FILE *file;
+	pid_t pid;
+
+	pid = hold("slab", "slabinfo slabs=20 hold_ms=60000", &record);
+	shown = find_line("/proc/slabinfo", CACHE, "", line, sizeof(line));
+	file = popen("slabtop -o 2>/dev/null", "r");
+	while (file && fgets(top, sizeof(top), file) && !strstr(top, CACHE))
+		;
+	if (file)
+		pclose(file);
+	ASSERT_TRUE(let_go(pid));
+	ASSERT_TRUE(shown);
+	ASSERT_EQ(5, sscanf(line, CACHE " %lld %lld %lld %lld %lld", &in_use,
+			    &all, &size, &per_slab, &pages));
+	ASSERT_EQ(2, sscanf(strstr(line, "slabdata"), "slabdata %lld %lld",
+			    &active, &slabs));
+	EXPECT_TRUE(text_is(&record, "cache", CACHE));
+	EXPECT_EQ(in_use, number_of(&record, "nr_objects"));
+	EXPECT_EQ(all, number_of(&record, "nr_objects"));
+	EXPECT_EQ(size, number_of(&record, "spacing_bytes"));
+	EXPECT_EQ(per_slab, number_of(&record, "objects_per_slab"));
+	EXPECT_EQ(pages, number_of(&record, "pages_per_slab"));
+	EXPECT_EQ(active, number_of(&record, "nr_slabs"));
+	EXPECT_EQ(slabs, number_of(&record, "nr_slabs"));
+	/* It takes the row from there, so it has the same number first. */
+	if (strstr(top, CACHE))
+		EXPECT_EQ(all, strtoll(top, NULL, 10));
+}
+
+/*
+ * Of 64 slabs that were emptied the cache keeps some, as sysfs tells; the others
+ * go back at once, or only after a grace period.
+ */
+TEST_F(slab, rcu)
+{
+	static const char *const words[] = { "no", "yes" };
+	static struct record record;
+	int slabs = 64, blocks = 16, typesafe, tries;
+	char command[80];
+
+	for (typesafe = 0; typesafe < 2; typesafe++) {
+		long long deferred, left, later;
+		struct cache cache;
+		pid_t pid;
+
+		snprintf(command, sizeof(command),
+			 "rcu slabs=64 blocks=16 typesafe=%s hold_ms=60000",
+			 words[typesafe]);
+		for (tries = 0; may_try(tries); tries++) {
+			pid = hold("slab", command, &record);
+			cache = read_cache(CACHE);
+			deferred = sysfs_number(CACHE, "destroy_by_rcu");
+			ASSERT_TRUE(let_go(pid));
+			left = (slabs - cache.slabs) * cache.pages;
+			later = number_of(&record, "later_pages");
+			/* Others use pages while it waits. */
+			if (later == (typesafe ? left : 0))
+				break;
+		}
+		ASSERT_LT(tries, QUIET_TRIES) TH_LOG("%lld later", later);
+		EXPECT_EQ(typesafe, deferred);
+		EXPECT_TRUE(is_carved(&record, &cache, slabs));
+		EXPECT_EQ(typesafe ? 0 : left,
+			  number_of(&record, "at_once_pages"));
+		EXPECT_LT(0, left);
+		/* With its stamp it is still of its type. */
+		EXPECT_EQ(typesafe ? slabs * cache.per_slab : MISSING,
+			  number_of(&record, "nr_stamped"));
+		EXPECT_EQ(blocks, cell_of(&record, "kfree_rcu", "nr_blocks"));
+		EXPECT_EQ(blocks,
+			  cell_of(&record, "kfree_rcu", "nr_kept_by_reader"));
+		EXPECT_EQ(blocks,
+			  cell_of(&record, "kfree_rcu", "nr_freed_after"));
+	}
+}
+
+TEST_F(slab, mempool)
+{
+	static const struct {
+		const char *row;
+		bool refused;
+	} rows[] = { { "served", false }, { "refused", true },
+		     { "refilled", true } };
+	static struct record record;
+	int reserve = 48, i;
+	struct cache cache;
+
+	ASSERT_TRUE(see_held("mempool reserve=48 hold_ms=60000", &record,
+			     &cache));
+	EXPECT_EQ(reserve, number_of(&record, "reserve"));
+	EXPECT_EQ(reserve, number_of(&record, "nr_at_first"));
+	/* Only those of the reserve are left, and they fill these slabs. */
+	EXPECT_EQ(cache.slabs, number_of(&record, "nr_slabs"));
+	EXPECT_LE(reserve, cache.slabs * cache.per_slab);
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		const char *row = rows[i].row;
+		bool refused = rows[i].refused;
+
+		/* One more than the reserve was asked for. */
+		EXPECT_EQ(refused ? reserve : reserve + 1,
+			  cell_of(&record, row, "nr_had"));
+		EXPECT_EQ(refused ? ENOMEM : 0, cell_of(&record, row, "errno"));
+		EXPECT_EQ(refused ? 0 : reserve + 1,
+			  cell_of(&record, row, "nr_from_cache"));
+		EXPECT_EQ(refused ? reserve + 1 : 0,
+			  cell_of(&record, row, "nr_refused"));
+	}
 }
 
 TEST_HARNESS_MAIN

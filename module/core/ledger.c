@@ -141,6 +141,19 @@ s64 ledger_free_pages(void)
 	return sum;
 }
 
+/**
+ * ledger_slab_pages() - pages in slabs
+ * @reclaimable: of caches that say that shrinkers can empty them; else others
+ *
+ * Context: Any.  Exact only while nothing allocates or frees.
+ * Return: pages.
+ */
+s64 ledger_slab_pages(bool reclaimable)
+{
+	return node_item(reclaimable ? NR_SLAB_RECLAIMABLE_B
+				     : NR_SLAB_UNRECLAIMABLE_B);
+}
+
 /* Without CONFIG_VM_EVENT_COUNTERS nothing is counted. */
 static void read_events(struct lab_ledger *ledger)
 {
@@ -168,8 +181,8 @@ static void read_items(struct lab_ledger *ledger)
 	read_meminfo(pages);
 	pages[LEDGER_MEMCG] = memcg_item();
 	pages[LEDGER_FREE] = ledger_free_pages();
-	pages[LEDGER_SLAB_RECLAIMABLE] = node_item(NR_SLAB_RECLAIMABLE_B);
-	pages[LEDGER_SLAB_UNRECLAIMABLE] = node_item(NR_SLAB_UNRECLAIMABLE_B);
+	pages[LEDGER_SLAB_RECLAIMABLE] = ledger_slab_pages(true);
+	pages[LEDGER_SLAB_UNRECLAIMABLE] = ledger_slab_pages(false);
 	pages[LEDGER_PAGETABLE] = node_item(NR_PAGETABLE);
 	pages[LEDGER_STACK] =
 		node_item(NR_KERNEL_STACK_KB) >> (PAGE_SHIFT - 10);

@@ -56,6 +56,7 @@ void ledger_exit(void);
 void ledger_start(struct lab_ledger *before);
 void ledger_end(struct lab_ledger *after);
 s64 ledger_free_pages(void);
+s64 ledger_slab_pages(bool reclaimable);
 s64 ledger_record(struct lab_record *record, const struct lab_ledger *before,
 		  const struct lab_ledger *after, s64 kept_pages);
 void ledger_record_all(struct lab_record *record, s64 kept_pages);

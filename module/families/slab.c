@@ -5,14 +5,21 @@
  * What a slab looks like is private to mm/ since 5.17, so its shape is read off
  * the addresses of objects and the order of the page behind them.
  */
+#include <linux/bsearch.h>
+#include <linux/cache.h>
+#include <linux/delay.h>
 #include <linux/idr.h>
 #include <linux/kernel.h>
+#include <linux/mempool.h>
 #include <linux/mm.h>
 #include <linux/preempt.h>
+#include <linux/random.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
 
 #include "compat/compat.h"
+#include "core/budget.h"
 #include "core/context.h"
 #include "core/family.h"
 #include "core/frame.h"
@@ -21,6 +28,9 @@
 #define SLAB_OBJECTS_MAX	65536
 #define TINY_BYTES		8
 #define SLAB_MAX_BYTES		(PAGE_SIZE << PAGE_ALLOC_COSTLY_ORDER)
+#define BULK_MAX		4096
+#define RESERVE_MAX		4096
+#define RCU_BLOCKS_MAX		32
 
 /* What the constructor leaves in an object, to be found again later. */
 #define CTOR_STAMP		0x6b6d656d6c616263ULL
@@ -40,6 +50,10 @@ static int slab_generation(struct lab_run *run)
 	return 0;
 }
 
+/* Pools' caches begin with "kmemlab_": no pool can have these names. */
+#define EXPERIMENT_CACHE	"kmemlab-experiment"
+#define SECOND_CACHE		"kmemlab-second"
+
 /* Objects of one cache, to be looked at. */
 struct slab_objects {
 	struct kmem_cache *cache;
@@ -52,36 +66,77 @@ static void put_objects(struct slab_objects *set)
 	while (set->nr)
 		kmem_cache_free(set->cache, set->object[--set->nr]);
 	kvfree(set->object);
+	set->object = NULL;
+}
+
+static int make_room(struct slab_objects *set, unsigned int room)
+{
+	set->nr = 0;
+	set->object = kvmalloc_array(room, sizeof(*set->object), GFP_LAB);
+	return set->object ? 0 : -ENOMEM;
+}
+
+static bool add_object(struct slab_objects *set, gfp_t gfp)
+{
+	void *object = kmem_cache_alloc(set->cache, gfp);
+
+	if (object)
+		set->object[set->nr++] = object;
+	return object;
+}
+
+/* Adds @count objects to those that are there; there is room for them. */
+static int add_objects(struct lab_run *run, struct slab_objects *set,
+		       unsigned int count)
+{
+	int err = 0;
+
+	while (!err && count--)
+		err = add_object(set, GFP_LAB) ? context_breathe(run->reason)
+					       : -ENOMEM;
+	return err;
 }
 
 static int get_objects(struct lab_run *run, struct slab_objects *set,
 		       unsigned int count)
 {
-	int err = 0;
+	int err = make_room(set, count);
 
-	set->nr = 0;
-	set->object = kvmalloc_array(count, sizeof(*set->object), GFP_LAB);
-	if (!set->object)
-		return -ENOMEM;
-	while (!err && set->nr < count) {
-		void *object = kmem_cache_alloc(set->cache, GFP_LAB);
-
-		err = object ? context_breathe(run->reason) : -ENOMEM;
-		if (object)
-			set->object[set->nr++] = object;
-	}
+	if (!err)
+		err = add_objects(run, set, count);
 	if (err)
 		put_objects(set);
 	return err;
 }
 
+/* What a cache is to be like. */
+struct slab_wish {
+	const char *name;	/* NULL: EXPERIMENT_CACHE */
+	unsigned int size;
+	unsigned int align;
+	slab_flags_t flags;
+	void (*ctor)(void *object);
+};
+
+static int make_cache(struct lab_run *run, struct slab_objects *set,
+		      const struct slab_wish *wish)
+{
+	*set = (struct slab_objects){};
+	set->cache = compat_cache_create_unmerged(wish->name ?: EXPERIMENT_CACHE,
+						  wish->size, wish->align,
+						  wish->flags, wish->ctor);
+	if (!set->cache)
+		return lab_refuse(run, -ENOMEM, "no cache of size %u, align %u",
+				  wish->size, wish->align);
+	return 0;
+}
+
 /* A cache for one experiment, and objects of it. */
 static int make_objects(struct lab_run *run, struct slab_objects *set,
-			unsigned int size, unsigned int align,
-			unsigned int count)
+			const struct slab_wish *wish, unsigned int count)
 {
-	unsigned int spacing =
-		ALIGN(size, max_t(unsigned int, align, sizeof(void *)));
+	unsigned int spacing = ALIGN(wish->size, max_t(unsigned int, wish->align,
+						       sizeof(void *)));
 	int err;
 
 	/*
@@ -90,14 +145,10 @@ static int make_objects(struct lab_run *run, struct slab_objects *set,
 	 */
 	err = lab_charge(run, (u64)count * (spacing + sizeof(void *)) +
 				      nr_cpu_ids * SLAB_MAX_BYTES);
+	if (!err)
+		err = make_cache(run, set, wish);
 	if (err)
 		return err;
-	/* Pools' caches begin with "kmemlab_": no pool can have this name. */
-	set->cache = compat_cache_create_unmerged("kmemlab-experiment", size,
-						  align, 0, NULL);
-	if (!set->cache)
-		return lab_refuse(run, -ENOMEM, "no cache of size %u, align %u",
-				  size, align);
 	err = get_objects(run, set, count);
 	if (err)
 		kmem_cache_destroy(set->cache);
@@ -124,6 +175,7 @@ static int by_address(const void *a, const void *b)
  * @order:	of the page behind an object
  * @spacing:	smallest distance of two objects in one slab, in bytes
  * @full_pfn:	first frame of a slab that has @objects
+ * @address_bits: bits that are set in the address of any object
  */
 struct slab_shape {
 	unsigned int nr_slabs;
@@ -131,6 +183,7 @@ struct slab_shape {
 	unsigned int order;
 	unsigned long spacing;
 	unsigned long full_pfn;
+	unsigned long address_bits;
 };
 
 /* Sorts the objects by address and looks at each slab's run of them. */
@@ -144,6 +197,7 @@ static void read_shape(struct slab_objects *set, struct slab_shape *shape)
 	for (i = 0; i < set->nr; i++) {
 		struct page *head = virt_to_head_page(set->object[i]);
 
+		shape->address_bits |= (unsigned long)set->object[i];
 		if (head != slab) {
 			slab = head;
 			in_slab = 0;
@@ -162,6 +216,87 @@ static void read_shape(struct slab_objects *set, struct slab_shape *shape)
 	}
 }
 
+/*
+ * Fills a slab and reads off it how the cache carves its slabs, with all that
+ * alignment and debugging put around an object.  The cache has no slab before
+ * and none after.
+ */
+static int learn_shape(struct lab_run *run, struct kmem_cache *cache,
+		       unsigned int size, struct slab_shape *shape)
+{
+	struct slab_objects set = { .cache = cache };
+	unsigned int count;
+	void *object;
+	int err;
+
+	err = lab_charge(run, 2 * SLAB_MAX_BYTES);
+	if (err)
+		return err;
+	/* On one CPU, which fills a slab before it takes the next. */
+	migrate_disable();
+	object = kmem_cache_alloc(cache, GFP_LAB);
+	if (!object) {
+		migrate_enable();
+		return -ENOMEM;
+	}
+	count = page_size(virt_to_head_page(object)) /
+			ALIGN(size, sizeof(void *)) + 1;
+	kmem_cache_free(cache, object);
+	err = get_objects(run, &set, count);
+	migrate_enable();
+	if (err)
+		return err;
+	read_shape(&set, shape);
+	put_objects(&set);
+	kmem_cache_shrink(cache);
+	return 0;
+}
+
+/*
+ * A cache for one experiment, how it carves its slabs, and room for @nr_slabs
+ * of them and @more objects.
+ */
+static int make_shaped(struct lab_run *run, struct slab_objects *set,
+		       const struct slab_wish *wish, struct slab_shape *shape,
+		       unsigned int nr_slabs, unsigned int more)
+{
+	int err = make_cache(run, set, wish);
+
+	if (err)
+		return err;
+	err = learn_shape(run, set->cache, wish->size, shape);
+	/* Each CPU may have one slab more, and each object has a pointer. */
+	if (!err)
+		err = lab_charge(run, (nr_slabs + more + nr_cpu_ids) *
+					      ((PAGE_SIZE << shape->order) +
+					       shape->objects * sizeof(void *)));
+	if (!err)
+		err = make_room(set, nr_slabs * shape->objects + more);
+	if (err)
+		kmem_cache_destroy(set->cache);
+	return err;
+}
+
+/*
+ * The same, and @nr_slabs full slabs.  They are taken on one CPU, which fills a
+ * slab before it takes the next.
+ */
+static int make_slabs(struct lab_run *run, struct slab_objects *set,
+		      const struct slab_wish *wish, struct slab_shape *shape,
+		      unsigned int nr_slabs)
+{
+	int err = make_shaped(run, set, wish, shape, nr_slabs, 0);
+
+	if (err)
+		return err;
+	migrate_disable();
+	err = add_objects(run, set, nr_slabs * shape->objects);
+	migrate_enable();
+	if (err)
+		destroy_objects(set);
+	return err;
+}
+
 static int slab_carve(struct lab_run *run)
 {
 	unsigned int size = lab_number(run, "size");
@@ -173,7 +308,9 @@ static int slab_carve(struct lab_run *run)
 	if (align & (align - 1))
 		return lab_refuse(run, -ERANGE,
 				  "align=%u is not a power of two", align);
-	err = make_objects(run, &set, size, align, lab_number(run, "count"));
+	err = make_objects(run, &set,
+			   &(struct slab_wish){ .size = size, .align = align },
+			   lab_number(run, "count"));
 	if (err)
 		return err;
 	read_shape(&set, &shape);
@@ -200,7 +337,8 @@ static int slab_tiny(struct lab_run *run)
 	unsigned long pfn;
 	int err;
 
-	err = make_objects(run, &set, TINY_BYTES, 0, count);
+	err = make_objects(run, &set, &(struct slab_wish){ .size = TINY_BYTES },
+			   count);
 	if (err)
 		return err;
 	read_shape(&set, &shape);
@@ -266,7 +404,7 @@ static int slab_reuse(struct lab_run *run)
 	struct slab_objects set;
 	int err;
 
-	err = make_objects(run, &set, size, 0, 1);
+	err = make_objects(run, &set, &(struct slab_wish){ .size = size }, 1);
 	if (err)
 		return err;
 	reuse.cache = set.cache;
@@ -284,7 +422,303 @@ static int slab_reuse(struct lab_run *run)
 	return err;
 }
 
-/* The allocator */
+/* Where to hold still, of the two places that an experiment can. */
+enum slab_stage {
+	STAGE_FIRST,
+	STAGE_SECOND,
+};
+
+static int hold_at(struct lab_run *run, enum slab_stage stage)
+{
+	return lab_number(run, "hold_at") == stage ? lab_hold(run) : 0;
+}
+
+static void free_objects(struct slab_objects *set)
+{
+	while (set->nr)
+		kmem_cache_free(set->cache, set->object[--set->nr]);
+}
+
+/**
+ * struct slab_pages - the machine's pages at one moment
+ * @free:	in no use
+ * @reclaimable: in slabs that shrinkers can empty
+ * @unreclaimable: in other slabs
+ */
+struct slab_pages {
+	s64 free;
+	s64 reclaimable;
+	s64 unreclaimable;
+};
+
+static void read_pages(struct slab_pages *pages)
+{
+	pages->free = ledger_free_pages();
+	pages->reclaimable = ledger_slab_pages(true);
+	pages->unreclaimable = ledger_slab_pages(false);
+}
+
+/**
+ * struct slab_tide - objects come and go while the machine is still
+ * @set:	the objects; there is room for @count
+ * @count:	how many to take
+ * @keep:	keep them; else all are freed again
+ * @stamped:	look for the constructor's stamp in what was freed
+ * @nr_stamped:	how many still had it
+ * @before:	the machine's pages before
+ * @full:	with all objects
+ * @freed:	and without
+ */
+struct slab_tide {
+	struct slab_objects *set;
+	unsigned int count;
+	bool keep;
+	bool stamped;
+	unsigned int nr_stamped;
+	struct slab_pages before;
+	struct slab_pages full;
+	struct slab_pages freed;
+};
+
+static bool is_stamped(const void *object)
+{
+	return READ_ONCE(*(const u64 *)object) == CTOR_STAMP;
+}
+
+static int tide_still(void *arg)
+{
+	struct slab_tide *tide = arg;
+	struct slab_objects *set = tide->set;
+	unsigned int i;
+
+	read_pages(&tide->before);
+	while (set->nr < tide->count)
+		if (!add_object(set, GFP_STILL))
+			return -ENOMEM;
+	read_pages(&tide->full);
+	if (tide->keep)
+		return 0;
+	free_objects(set);
+	read_pages(&tide->freed);
+	/*
+	 * Only for a type-safe cache: with interrupts off no grace period ends,
+	 * so what was freed is still of its type.
+	 */
+	for (i = 0; tide->stamped && i < tide->count; i++)
+		tide->nr_stamped += is_stamped(set->object[i]);
+	return 0;
+}
+
+static s64 pages_freed(const struct slab_pages *from,
+		       const struct slab_pages *to)
+{
+	return to->free - from->free;
+}
+
+static void record_slabs(struct lab_run *run, unsigned int nr_slabs,
+			 const struct slab_shape *shape)
+{
+	record_number(&run->record, "nr_slabs", nr_slabs);
+	record_number(&run->record, "objects_per_slab", shape->objects);
+	record_number(&run->record, "pages_per_slab", 1UL << shape->order);
+}
+
+static int slab_shrink(struct lab_run *run)
+{
+	struct slab_wish wish = { .size = lab_number(run, "size") };
+	unsigned int nr_slabs = lab_number(run, "slabs");
+	struct slab_objects set;
+	struct slab_tide tide = { .set = &set };
+	struct slab_pages shrunk, destroyed;
+	struct slab_shape shape;
+	int err;
+
+	err = make_shaped(run, &set, &wish, &shape, nr_slabs, 0);
+	if (err)
+		return err;
+	tide.count = nr_slabs * shape.objects;
+	err = context_still(tide_still, &tide, run->reason);
+	if (err)
+		goto destroy;
+	record_slabs(run, nr_slabs, &shape);
+	record_signed(&run->record, "taken_pages",
+		      pages_freed(&tide.full, &tide.before));
+	record_signed(&run->record, "back_on_free_pages",
+		      pages_freed(&tide.full, &tide.freed));
+	err = hold_at(run, STAGE_FIRST);
+	if (err)
+		goto destroy;
+	read_pages(&tide.freed);
+	kmem_cache_shrink(set.cache);
+	read_pages(&shrunk);
+	record_signed(&run->record, "back_on_shrink_pages",
+		      pages_freed(&tide.freed, &shrunk));
+	err = hold_at(run, STAGE_SECOND);
+	if (!err)
+		err = context_still(tide_still, &tide, run->reason);
+	if (err)
+		goto destroy;
+	kvfree(set.object);
+	read_pages(&tide.freed);
+	kmem_cache_destroy(set.cache);
+	read_pages(&destroyed);
+	record_signed(&run->record, "back_on_destroy_pages",
+		      pages_freed(&tide.freed, &destroyed));
+	return 0;
+
+destroy:
+	destroy_objects(&set);
+	return err;
+}
+
+/* What the constructor counts; experiments run one at a time. */
+static atomic_t nr_constructed;
+
+/* An object with a constructor. */
+struct slab_made {
+	u64 stamp;
+	u64 state;
+};
+
+static void construct_object(void *object)
+{
+	struct slab_made *made = object;
+
+	atomic_inc(&nr_constructed);
+	stamp_object(object);
+	made->state = 0;
+}
+
+/* Takes all objects there is room for and looks at what is in them. */
+static int take_made(struct lab_run *run, struct slab_objects *set,
+		     unsigned int count, const char *key)
+{
+	unsigned int i, nr_stamped = 0, nr_with_state = 0;
+	int err;
+
+	atomic_set(&nr_constructed, 0);
+	err = add_objects(run, set, count);
+	if (err)
+		return err;
+	for (i = 0; i < count; i++) {
+		struct slab_made *made = set->object[i];
+
+		nr_stamped += is_stamped(made);
+		nr_with_state += made->state == CTOR_STAMP;
+		made->state = CTOR_STAMP;
+	}
+	record_row(&run->record, "%s", key);
+	record_cell(&run->record, "nr_objects", count);
+	record_cell(&run->record, "nr_constructed",
+		    atomic_read(&nr_constructed));
+	record_cell(&run->record, "nr_stamped", nr_stamped);
+	record_cell(&run->record, "nr_with_state", nr_with_state);
+	return 0;
+}
+
+static int slab_ctor(struct lab_run *run)
+{
+	struct slab_wish wish = { .size = lab_number(run, "size"),
+				  .ctor = construct_object };
+	unsigned int nr_slabs = lab_number(run, "slabs");
+	struct slab_objects set;
+	struct slab_shape shape;
+	int err;
+
+	err = make_shaped(run, &set, &wish, &shape, nr_slabs, 0);
+	if (err)
+		return err;
+	/* On one CPU: what it freed it finds again. */
+	migrate_disable();
+	err = take_made(run, &set, nr_slabs * shape.objects, "first");
+	if (!err) {
+		free_objects(&set);
+		err = take_made(run, &set, nr_slabs * shape.objects, "again");
+	}
+	migrate_enable();
+	if (!err) {
+		record_slabs(run, nr_slabs, &shape);
+		err = lab_hold(run);
+	}
+	destroy_objects(&set);
+	return err;
+}
+
+static int show_align(struct lab_run *run, const char *key,
+		      const struct slab_wish *wish)
+{
+	struct slab_objects set;
+	struct slab_shape shape;
+	int err;
+
+	err = make_cache(run, &set, wish);
+	if (err)
+		return err;
+	err = learn_shape(run, set.cache, wish->size, &shape);
+	if (!err) {
+		record_row(&run->record, "%s", key);
+		record_cell(&run->record, "spacing_bytes", shape.spacing);
+		record_cell(&run->record, "objects_per_slab", shape.objects);
+		record_cell(&run->record, "slab_order", shape.order);
+		record_cell(&run->record, "common_align_bytes",
+			    1UL << __ffs(shape.address_bits));
+	}
+	kmem_cache_destroy(set.cache);
+	return err;
+}
+
+static int slab_align(struct lab_run *run)
+{
+	struct slab_wish wish = { .size = lab_number(run, "size") };
+	char key[16];
+	int err = 0;
+
+	for (wish.align = sizeof(void *); !err && wish.align <= PAGE_SIZE;
+	     wish.align *= 2) {
+		snprintf(key, sizeof(key), "align.%u", wish.align);
+		err = show_align(run, key, &wish);
+	}
+	if (err)
+		return err;
+	wish.align = 0;
+	wish.flags = SLAB_HWCACHE_ALIGN;
+	record_number(&run->record, "cache_line_bytes", cache_line_size());
+	return show_align(run, "hwcache", &wish);
+}
+
+static int slab_colour(struct lab_run *run)
+{
+	struct slab_wish wish = { .size = lab_number(run, "size") };
+	unsigned int nr_slabs = lab_number(run, "slabs"), i;
+	unsigned long lowest = ULONG_MAX, highest = 0, offset;
+	const struct page *head, *slab = NULL;
+	struct slab_objects set;
+	struct slab_shape shape;
+	int err;
+
+	err = make_slabs(run, &set, &wish, &shape, nr_slabs);
+	if (err)
+		return err;
+	read_shape(&set, &shape);
+	for (i = 0; i < set.nr; i++) {
+		head = virt_to_head_page(set.object[i]);
+		if (head == slab)
+			continue;
+		slab = head;
+		offset = set.object[i] - page_address(head);
+		lowest = min(lowest, offset);
+		highest = max(highest, offset);
+	}
+	record_slabs(run, shape.nr_slabs, &shape);
+	record_number(&run->record, "unused_bytes",
+		      (PAGE_SIZE << shape.order) -
+		      shape.objects * shape.spacing);
+	record_number(&run->record, "lowest_offset_bytes", lowest);
+	record_number(&run->record, "highest_offset_bytes", highest);
+	err = lab_hold(run);
+	destroy_objects(&set);
+	return err;
+}
 
 /*
  * Merged caches have names of the lab's choosing: for each name that was ever
@@ -292,6 +726,800 @@ static int slab_reuse(struct lab_run *run)
  * (mm/slub.c, sysfs_slab_alias()), so there must be few of them.
  */
 static DEFINE_IDA(merge_ids);
+
+static int merged_name(char name[LAB_CACHE_NAME_SIZE])
+{
+	int id = ida_alloc(&merge_ids, GFP_KERNEL);
+
+	snprintf(name, LAB_CACHE_NAME_SIZE, "kmemlab-merged-%d", id);
+	return id;
+}
+
+/* Two caches, and whether what is freed to one is handed out by the other. */
+struct slab_pair {
+	struct kmem_cache *first;
+	struct kmem_cache *second;
+	bool crossed;
+};
+
+static int cross_still(void *arg)
+{
+	struct slab_pair *pair = arg;
+	void *object, *other;
+
+	object = kmem_cache_alloc(pair->first, GFP_STILL);
+	if (!object)
+		return -ENOMEM;
+	kmem_cache_free(pair->first, object);
+	other = kmem_cache_alloc(pair->second, GFP_STILL);
+	if (!other)
+		return -ENOMEM;
+	pair->crossed = other == object;
+	kmem_cache_free(pair->second, other);
+	return 0;
+}
+
+static int show_pair(struct lab_run *run, const char *key,
+		     struct kmem_cache *first, struct kmem_cache *second)
+{
+	struct slab_pair pair = { .first = first, .second = second };
+	int err;
+
+	if (!first || !second)
+		return lab_refuse(run, -ENOMEM, "no cache");
+	err = context_still(cross_still, &pair, run->reason);
+	if (err)
+		return err;
+	record_row(&run->record, "%s", key);
+	record_cell(&run->record, "same_cache", first == second);
+	record_cell(&run->record, "crossed", pair.crossed);
+	return 0;
+}
+
+/* Of these names there are few: see merged_name(). */
+struct slab_merged {
+	struct kmem_cache *cache;
+	char name[LAB_CACHE_NAME_SIZE];
+	int id;
+};
+
+static int make_merged(struct lab_run *run, struct slab_merged *merged,
+		       unsigned int size)
+{
+	merged->cache = NULL;
+	merged->id = merged_name(merged->name);
+	if (merged->id < 0)
+		return merged->id;
+	merged->cache = kmem_cache_create(merged->name, size, 0, 0, NULL);
+	if (merged->cache)
+		return 0;
+	return lab_refuse(run, -ENOMEM, "no cache of size %u", size);
+}
+
+static void destroy_merged(struct slab_merged *merged)
+{
+	kmem_cache_destroy(merged->cache);
+	if (merged->id >= 0)
+		ida_free(&merge_ids, merged->id);
+}
+
+static int slab_merge(struct lab_run *run)
+{
+	struct slab_wish wish = { .size = lab_number(run, "size") };
+	unsigned int other = lab_number(run, "other");
+	struct slab_merged first, second;
+	struct slab_objects alone;
+	int err;
+
+	/* A slab for each CPU and cache. */
+	err = lab_charge(run, 3 * nr_cpu_ids * SLAB_MAX_BYTES);
+	if (err)
+		return err;
+	err = make_merged(run, &first, wish.size);
+	if (err)
+		goto first;
+	err = make_merged(run, &second, other ?: wish.size);
+	if (err)
+		goto second;
+	err = make_cache(run, &alone, &wish);
+	if (err)
+		goto second;
+	record_text(&run->record, "first", "%s", first.name);
+	record_text(&run->record, "second", "%s", second.name);
+	record_text(&run->record, "unmerged", "%s", EXPERIMENT_CACHE);
+	err = show_pair(run, "first.second", first.cache, second.cache);
+	if (!err)
+		err = show_pair(run, "first.unmerged", first.cache,
+				alone.cache);
+	if (!err)
+		err = lab_hold(run);
+	kmem_cache_destroy(alone.cache);
+second:
+	destroy_merged(&second);
+first:
+	destroy_merged(&first);
+	return err;
+}
+
+/* In the order in which they were handed out, slab by slab. */
+static void record_orders(struct lab_run *run, const struct slab_objects *set,
+			  const struct slab_shape *shape)
+{
+	unsigned int i;
+	char key[12];
+
+	for (i = 0; i < set->nr; i++) {
+		void *object = set->object[i];
+		unsigned long offset =
+			object - page_address(virt_to_head_page(object));
+
+		if (i % shape->objects == 0)
+			record_row(&run->record, "slab.%u", i / shape->objects);
+		snprintf(key, sizeof(key), "%u", i % shape->objects);
+		record_cell(&run->record, key, offset / shape->spacing);
+	}
+}
+
+static int slab_random(struct lab_run *run)
+{
+	struct slab_wish wish = { .size = lab_number(run, "size") };
+	unsigned int nr_slabs = lab_number(run, "slabs");
+	struct slab_objects set;
+	struct slab_shape shape;
+	int err;
+
+	err = make_slabs(run, &set, &wish, &shape, nr_slabs);
+	if (err)
+		return err;
+	record_slabs(run, nr_slabs, &shape);
+	record_orders(run, &set, &shape);
+	err = lab_hold(run);
+	destroy_objects(&set);
+	return err;
+}
+
+/**
+ * struct slab_visit - what is done on one CPU
+ * @run:	the command
+ * @set:	takes what is allocated
+ * @object:	freed, by free_there(); waited for, by take_until_back()
+ */
+struct slab_visit {
+	struct lab_run *run;
+	struct slab_objects *set;
+	void *object;
+};
+
+static int take_there(void *arg)
+{
+	struct slab_visit *visit = arg;
+
+	return add_object(visit->set, GFP_LAB) ? 0 : -ENOMEM;
+}
+
+static int free_there(void *arg)
+{
+	struct slab_visit *visit = arg;
+
+	kmem_cache_free(visit->set->cache, visit->object);
+	return 0;
+}
+
+/* Fills the rest of the room, or less where the object comes back before. */
+static int take_until_back(struct slab_visit *visit, unsigned int cpu,
+			   unsigned int max)
+{
+	struct slab_objects *set = visit->set;
+	int err = 0;
+
+	while (!err && max--) {
+		err = context_on(cpu, take_there, visit, visit->run->reason);
+		if (!err && set->object[set->nr - 1] == visit->object)
+			break;
+		if (!err)
+			err = context_breathe(visit->run->reason);
+	}
+	return err;
+}
+
+/*
+ * Where an object lies.  It is marked, so that whoever can read memory by its
+ * physical address can see that this is the place.
+ */
+static void record_place(struct lab_run *run, const char *key, u64 mark,
+			 void *object)
+{
+	unsigned long pfn;
+
+	WRITE_ONCE(*(u64 *)object, mark);
+	record_row(&run->record, "%s", key);
+	if (frame_of(object, &pfn))
+		record_cell(&run->record, "pfn", pfn);
+	record_cell(&run->record, "offset_bytes", offset_in_page(object));
+	record_cell(&run->record, "node", page_to_nid(virt_to_page(object)));
+}
+
+static int slab_percpu(struct lab_run *run)
+{
+	struct slab_wish wish = { .size = lab_number(run, "size") };
+	unsigned int cpu = lab_number(run, "cpu");
+	unsigned int other_cpu = lab_number(run, "other_cpu");
+	u64 mark = get_random_u64() >> 8;
+	struct slab_visit visit = { .run = run };
+	void *first, *other, *next;
+	struct slab_objects set;
+	struct slab_shape shape;
+	int err;
+
+	if (num_online_cpus() < 2)
+		return lab_refuse(run, -EOPNOTSUPP, "there is only one CPU");
+	if (cpu == other_cpu)
+		return lab_refuse(run, -ERANGE, "both are CPU %u", cpu);
+	err = make_shaped(run, &set, &wish, &shape, 2, 2);
+	if (err)
+		return err;
+	visit.set = &set;
+	err = context_on(cpu, take_there, &visit, run->reason);
+	if (!err)
+		err = context_on(other_cpu, take_there, &visit, run->reason);
+	if (err)
+		goto destroy;
+	/* What one CPU took, the other frees. */
+	other = set.object[1];
+	first = set.object[0];
+	set.object[0] = other;
+	set.nr = 1;
+	visit.object = first;
+	err = context_on(other_cpu, free_there, &visit, run->reason);
+	if (!err)
+		err = context_on(other_cpu, take_there, &visit, run->reason);
+	if (err)
+		goto destroy;
+	next = set.object[1];
+	err = take_until_back(&visit, cpu, shape.objects + 1);
+	if (err)
+		goto destroy;
+	record_number(&run->record, "mark", mark);
+	record_place(run, "first", mark, set.object[set.nr - 1]);
+	record_place(run, "other", mark + 1, other);
+	record_place(run, "next", mark + 2, next);
+	record_number(&run->record, "came_back",
+		      set.object[set.nr - 1] == first);
+	/* Less the two of the other CPU, and the one that came back. */
+	record_number(&run->record, "nr_before_back", set.nr - 3);
+	read_shape(&set, &shape);
+	record_number(&run->record, "nr_slabs", shape.nr_slabs);
+	err = lab_hold(run);
+destroy:
+	destroy_objects(&set);
+	return err;
+}
+
+/* Takes as many objects as there are holes; how many of them fill one? */
+static int fill_holes(struct lab_run *run, struct slab_objects *set,
+		      const struct slab_objects *holes, unsigned int *nr_filled)
+{
+	unsigned int i, from = set->nr;
+	int err = add_objects(run, set, holes->nr);
+
+	*nr_filled = 0;
+	for (i = from; !err && i < set->nr; i++)
+		if (bsearch(&set->object[i], holes->object, holes->nr,
+			    sizeof(*holes->object), by_address))
+			(*nr_filled)++;
+	return err;
+}
+
+/* Frees every @step-th object. */
+static void make_holes(struct slab_objects *set, struct slab_objects *holes,
+		       unsigned int step)
+{
+	unsigned int i, left = 0;
+
+	for (i = 0; i < set->nr; i++) {
+		if (i % step) {
+			set->object[left++] = set->object[i];
+		} else {
+			holes->object[holes->nr++] = set->object[i];
+			kmem_cache_free(set->cache, set->object[i]);
+		}
+	}
+	set->nr = left;
+	sort(holes->object, holes->nr, sizeof(*holes->object), by_address,
+	     NULL);
+}
+
+static void record_set(struct lab_run *run, const char *key,
+		       struct slab_objects *set)
+{
+	struct slab_shape shape;
+
+	read_shape(set, &shape);
+	record_row(&run->record, "%s", key);
+	record_cell(&run->record, "nr_objects", set->nr);
+	record_cell(&run->record, "nr_slabs", shape.nr_slabs);
+}
+
+static int show_partial(struct lab_run *run, struct slab_objects *set,
+			struct slab_objects *holes, unsigned int nr_objects)
+{
+	unsigned int nr_filled;
+	int err;
+
+	err = add_objects(run, set, nr_objects);
+	if (err)
+		return err;
+	record_set(run, "full", set);
+	make_holes(set, holes, lab_number(run, "step"));
+	record_set(run, "holes", set);
+	err = fill_holes(run, set, holes, &nr_filled);
+	if (err)
+		return err;
+	record_number(&run->record, "nr_filled", nr_filled);
+	record_set(run, "filled", set);
+	err = hold_at(run, STAGE_FIRST);
+	if (!err)
+		err = add_objects(run, set, 1);
+	if (err)
+		return err;
+	record_set(run, "next", set);
+	return hold_at(run, STAGE_SECOND);
+}
+
+static int slab_partial(struct lab_run *run)
+{
+	struct slab_wish wish = { .size = lab_number(run, "size") };
+	unsigned int nr_slabs = lab_number(run, "slabs"), nr_objects;
+	struct slab_objects set, holes;
+	struct slab_shape shape;
+	int err;
+
+	err = make_shaped(run, &set, &wish, &shape, nr_slabs, 1);
+	if (err)
+		return err;
+	nr_objects = nr_slabs * shape.objects;
+	err = make_room(&holes, nr_objects);
+	if (!err) {
+		/* On one CPU, or each would fill slabs of its own. */
+		migrate_disable();
+		err = show_partial(run, &set, &holes, nr_objects);
+		migrate_enable();
+		kvfree(holes.object);
+	}
+	destroy_objects(&set);
+	return err;
+}
+
+/* Takes objects from two caches in turn. */
+static int show_isolation(struct lab_run *run, struct slab_objects *first,
+			  struct slab_objects *second,
+			  struct slab_objects *both, unsigned int count)
+{
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; !err && i < count; i++) {
+		err = add_objects(run, first, 1);
+		if (!err)
+			err = add_objects(run, second, 1);
+	}
+	if (err)
+		return err;
+	memcpy(both->object, first->object, count * sizeof(void *));
+	memcpy(both->object + count, second->object, count * sizeof(void *));
+	both->nr = 2 * count;
+	record_set(run, "first", first);
+	record_set(run, "second", second);
+	record_set(run, "both", both);
+	return lab_hold(run);
+}
+
+static int slab_isolation(struct lab_run *run)
+{
+	struct slab_wish wish = { .size = lab_number(run, "size") };
+	unsigned int count = lab_number(run, "count");
+	struct slab_objects first, second, both = {};
+	int err;
+
+	err = make_objects(run, &first, &wish, count);
+	if (err)
+		return err;
+	wish.name = SECOND_CACHE;
+	err = make_objects(run, &second, &wish, count);
+	if (err)
+		goto first;
+	err = make_room(&both, 2 * count);
+	if (err)
+		goto second;
+	/* There is room now; they are to be taken in turn. */
+	free_objects(&first);
+	free_objects(&second);
+	kmem_cache_shrink(first.cache);
+	kmem_cache_shrink(second.cache);
+	err = show_isolation(run, &first, &second, &both, count);
+	kvfree(both.object);
+second:
+	destroy_objects(&second);
+first:
+	destroy_objects(&first);
+	return err;
+}
+
+static int slab_reclaimable(struct lab_run *run)
+{
+	struct slab_wish wish = { .size = lab_number(run, "size") };
+	unsigned int nr_slabs = lab_number(run, "slabs");
+	bool reclaimable = lab_number(run, "reclaimable");
+	struct slab_objects set;
+	struct slab_tide tide = { .set = &set, .keep = true };
+	struct slab_shape shape;
+	int err;
+
+	wish.flags = reclaimable ? SLAB_RECLAIM_ACCOUNT : 0;
+	err = make_shaped(run, &set, &wish, &shape, nr_slabs, 0);
+	if (err)
+		return err;
+	tide.count = nr_slabs * shape.objects;
+	err = context_still(tide_still, &tide, run->reason);
+	if (!err) {
+		record_slabs(run, nr_slabs, &shape);
+		record_signed(&run->record, "reclaimable_pages",
+			      tide.full.reclaimable -
+			      tide.before.reclaimable);
+		record_signed(&run->record, "unreclaimable_pages",
+			      tide.full.unreclaimable -
+			      tide.before.unreclaimable);
+		err = lab_hold(run);
+	}
+	destroy_objects(&set);
+	return err;
+}
+
+static unsigned int nr_distinct(struct slab_objects *set)
+{
+	unsigned int i, nr = 0;
+
+	sort(set->object, set->nr, sizeof(*set->object), by_address, NULL);
+	for (i = 0; i < set->nr; i++)
+		nr += !i || set->object[i] != set->object[i - 1];
+	return nr;
+}
+
+static int slab_bulk(struct lab_run *run)
+{
+	struct slab_wish wish = { .size = lab_number(run, "size") };
+	unsigned int count = lab_number(run, "count");
+	struct slab_objects set;
+	struct slab_shape shape;
+	int err;
+
+	/* For the charge and the room; what they hold goes back at once. */
+	err = make_objects(run, &set, &wish, count);
+	if (err)
+		return err;
+	free_objects(&set);
+	kmem_cache_shrink(set.cache);
+	set.nr = kmem_cache_alloc_bulk(set.cache, GFP_LAB, count, set.object);
+	if (set.nr) {
+		read_shape(&set, &shape);
+		record_number(&run->record, "nr_asked", count);
+		record_number(&run->record, "nr_objects", set.nr);
+		record_number(&run->record, "nr_distinct", nr_distinct(&set));
+		record_number(&run->record, "nr_slabs", shape.nr_slabs);
+		err = hold_at(run, STAGE_FIRST);
+		kmem_cache_free_bulk(set.cache, set.nr, set.object);
+		set.nr = 0;
+		kmem_cache_shrink(set.cache);
+		if (!err)
+			err = hold_at(run, STAGE_SECOND);
+	} else {
+		err = lab_refuse(run, -ENOMEM, "no %u objects at once", count);
+	}
+	destroy_objects(&set);
+	return err;
+}
+
+static int slab_slabinfo(struct lab_run *run)
+{
+	struct slab_wish wish = { .size = lab_number(run, "size") };
+	unsigned int nr_slabs = lab_number(run, "slabs");
+	struct slab_objects set;
+	struct slab_shape shape;
+	int err;
+
+	err = make_slabs(run, &set, &wish, &shape, nr_slabs);
+	if (err)
+		return err;
+	record_text(&run->record, "cache", "%s", EXPERIMENT_CACHE);
+	record_number(&run->record, "nr_objects", set.nr);
+	record_number(&run->record, "spacing_bytes", shape.spacing);
+	read_shape(&set, &shape);
+	record_slabs(run, shape.nr_slabs, &shape);
+	err = lab_hold(run);
+	destroy_objects(&set);
+	return err;
+}
+
+static int show_typesafe(struct lab_run *run)
+{
+	bool typesafe = lab_number(run, "typesafe");
+	struct slab_wish wish = { .size = lab_number(run, "size"),
+				  .flags = typesafe ? SLAB_TYPESAFE_BY_RCU : 0,
+				  .ctor = stamp_object };
+	unsigned int nr_slabs = lab_number(run, "slabs");
+	struct slab_objects set;
+	struct slab_tide tide = { .set = &set, .stamped = typesafe };
+	struct slab_pages later;
+	struct slab_shape shape;
+	int err;
+
+	err = make_shaped(run, &set, &wish, &shape, nr_slabs, 0);
+	if (err)
+		return err;
+	/* What others have freed so is not to be counted. */
+	rcu_barrier();
+	tide.count = nr_slabs * shape.objects;
+	err = context_still(tide_still, &tide, run->reason);
+	if (!err) {
+		rcu_barrier();
+		read_pages(&later);
+		record_slabs(run, nr_slabs, &shape);
+		if (typesafe)
+			record_number(&run->record, "nr_stamped",
+				      tide.nr_stamped);
+		record_signed(&run->record, "at_once_pages",
+			      pages_freed(&tide.full, &tide.freed));
+		record_signed(&run->record, "later_pages",
+			      pages_freed(&tide.freed, &later));
+	}
+	if (!err)
+		err = lab_hold(run);
+	destroy_objects(&set);
+	return err;
+}
+
+/*
+ * kfree_rcu() collects what is to be freed, for seconds where it is little (see
+ * KFREE_DRAIN_JIFFIES), so it is given more than a page of pointers.  A few of
+ * the objects are blocks of pages of their own, because of such a block one can
+ * see whether it has been freed: the reference that the allocator had is gone
+ * from its first page, and the lab's own is left.
+ */
+#define RCU_CROWD		(PAGE_SIZE / sizeof(void *))
+#define RCU_BLOCK_BYTES		(2 * KMALLOC_MAX_CACHE_SIZE)
+#define RCU_READER_MS		20
+#define RCU_PATIENCE_MS		10000
+
+/* What kfree_rcu() needs of an object. */
+struct slab_deferred {
+	struct rcu_head rcu;
+};
+
+/**
+ * struct slab_crowd - objects on their way through kfree_rcu()
+ * @nr_blocks:	of them, those that are watched: the first
+ * @nr:		how many there are
+ * @object:	each
+ */
+struct slab_crowd {
+	unsigned int nr_blocks;
+	unsigned int nr;
+	struct slab_deferred *object[];
+};
+
+static unsigned int nr_with_owner(struct page *const *page, unsigned int nr)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < nr; i++)
+		n += page_ref_count(page[i]) > 1;
+	return n;
+}
+
+static void free_crowd(struct slab_crowd *crowd)
+{
+	while (crowd->nr)
+		kfree(crowd->object[--crowd->nr]);
+}
+
+static int gather_crowd(struct lab_run *run, struct slab_crowd *crowd)
+{
+	unsigned int count = crowd->nr_blocks + RCU_CROWD;
+	struct slab_deferred *object;
+
+	while (crowd->nr < count) {
+		object = kmalloc(crowd->nr < crowd->nr_blocks ?
+				 RCU_BLOCK_BYTES : sizeof(*object), GFP_LAB);
+		if (!object) {
+			free_crowd(crowd);
+			return -ENOMEM;
+		}
+		crowd->object[crowd->nr++] = object;
+	}
+	return 0;
+}
+
+/* Frees them all in a reader, and looks before it ends and after. */
+static int watch_crowd(struct lab_run *run, struct slab_crowd *crowd,
+		       struct page *const *page)
+{
+	unsigned int nr = crowd->nr_blocks, nr_kept, nr_left = nr, ms;
+	int err = 0;
+
+	rcu_read_lock();
+	/* On one CPU: each collects for itself. */
+	preempt_disable();
+	while (crowd->nr) {
+		struct slab_deferred *object = crowd->object[--crowd->nr];
+
+		kfree_rcu(object, rcu);
+	}
+	preempt_enable();
+	mdelay(RCU_READER_MS);
+	nr_kept = nr_with_owner(page, nr);
+	rcu_read_unlock();
+	for (ms = 0; !err && nr_left && ms < RCU_PATIENCE_MS; ms++) {
+		err = context_hold(1, run->reason);
+		nr_left = nr_with_owner(page, nr);
+	}
+	if (err)
+		return err;
+	record_row(&run->record, "kfree_rcu");
+	record_cell(&run->record, "nr_blocks", nr);
+	record_cell(&run->record, "nr_kept_by_reader", nr_kept);
+	record_cell(&run->record, "nr_freed_after", nr - nr_left);
+	return 0;
+}
+
+static int show_kfree_rcu(struct lab_run *run, struct slab_crowd *crowd)
+{
+	struct page *page[RCU_BLOCKS_MAX];
+	unsigned int i;
+	int err;
+
+	err = gather_crowd(run, crowd);
+	if (err)
+		return err;
+	for (i = 0; i < crowd->nr_blocks; i++) {
+		page[i] = virt_to_head_page(crowd->object[i]);
+		if (!page_ref_count(page[i])) {
+			err = lab_refuse(run, -EOPNOTSUPP,
+					 "kmalloc's pages have no reference count");
+			break;
+		}
+		get_page(page[i]);
+	}
+	if (!err)
+		err = watch_crowd(run, crowd, page);
+	while (i)
+		put_page(page[--i]);
+	free_crowd(crowd);
+	return err;
+}
+
+static int slab_rcu(struct lab_run *run)
+{
+	unsigned int nr = lab_number(run, "blocks");
+	struct slab_crowd *crowd;
+	int err;
+
+	err = lab_charge(run, nr * RCU_BLOCK_BYTES +
+			 RCU_CROWD * (sizeof(struct slab_deferred) +
+				      sizeof(void *)));
+	if (err)
+		return err;
+	crowd = kvzalloc(struct_size(crowd, object, nr + RCU_CROWD), GFP_LAB);
+	if (!crowd)
+		return -ENOMEM;
+	crowd->nr_blocks = nr;
+	err = show_kfree_rcu(run, crowd);
+	kvfree(crowd);
+	return err ?: show_typesafe(run);
+}
+
+/* An allocator under a mempool that can be made to refuse. */
+struct slab_moody {
+	struct kmem_cache *cache;
+	bool refuse;
+	unsigned int nr_served;
+	unsigned int nr_refused;
+};
+
+static void *moody_alloc(gfp_t gfp, void *data)
+{
+	struct slab_moody *moody = data;
+
+	if (moody->refuse) {
+		moody->nr_refused++;
+		return NULL;
+	}
+	moody->nr_served++;
+	return kmem_cache_alloc(moody->cache, gfp);
+}
+
+static void moody_free(void *object, void *data)
+{
+	struct slab_moody *moody = data;
+
+	kmem_cache_free(moody->cache, object);
+}
+
+/* Takes up to @max elements; how many were had goes into the record. */
+static void drain_reserve(struct lab_run *run, mempool_t *pool,
+			  struct slab_moody *moody, struct slab_objects *set,
+			  unsigned int max, const char *key)
+{
+	void *object = NULL;
+
+	moody->nr_served = 0;
+	moody->nr_refused = 0;
+	while (set->nr < max) {
+		object = mempool_alloc(pool, GFP_NOWAIT | __GFP_NOWARN);
+		if (!object)
+			break;
+		set->object[set->nr++] = object;
+	}
+	record_row(&run->record, "%s", key);
+	record_cell(&run->record, "nr_had", set->nr);
+	record_cell(&run->record, "errno", object ? 0 : ENOMEM);
+	record_cell(&run->record, "nr_from_cache", moody->nr_served);
+	record_cell(&run->record, "nr_refused", moody->nr_refused);
+}
+
+static void refill_reserve(mempool_t *pool, struct slab_objects *set)
+{
+	while (set->nr)
+		mempool_free(set->object[--set->nr], pool);
+}
+
+static int show_mempool(struct lab_run *run, struct slab_objects *set,
+			unsigned int reserve)
+{
+	struct slab_moody moody = { .cache = set->cache };
+	struct slab_shape shape;
+	mempool_t *pool;
+	int err;
+
+	pool = mempool_create(reserve, moody_alloc, moody_free, &moody);
+	if (!pool)
+		return lab_refuse(run, -ENOMEM, "no reserve of %u objects",
+				  reserve);
+	record_number(&run->record, "reserve", reserve);
+	record_number(&run->record, "nr_at_first", moody.nr_served);
+	drain_reserve(run, pool, &moody, set, reserve + 1, "served");
+	refill_reserve(pool, set);
+	moody.refuse = true;
+	drain_reserve(run, pool, &moody, set, reserve + 1, "refused");
+	refill_reserve(pool, set);
+	drain_reserve(run, pool, &moody, set, reserve + 1, "refilled");
+	read_shape(set, &shape);
+	record_number(&run->record, "nr_slabs", shape.nr_slabs);
+	kmem_cache_shrink(set->cache);
+	err = lab_hold(run);
+	refill_reserve(pool, set);
+	mempool_destroy(pool);
+	return err;
+}
+
+static int slab_mempool(struct lab_run *run)
+{
+	struct slab_wish wish = { .size = lab_number(run, "size") };
+	unsigned int reserve = lab_number(run, "reserve");
+	struct slab_objects set;
+	int err;
+
+	/* The reserve, and as many as it serves while nothing is refused. */
+	err = make_objects(run, &set, &wish, 2 * reserve + 1);
+	if (err)
+		return err;
+	free_objects(&set);
+	kmem_cache_shrink(set.cache);
+	err = show_mempool(run, &set, reserve);
+	destroy_objects(&set);
+	return err;
+}
+
+/* The allocator */
 
 static int name_cache(struct lab_source *source, bool merge, const char *name)
 {
@@ -301,12 +1529,8 @@ static int name_cache(struct lab_source *source, bool merge, const char *name)
 			 "kmemlab_%s", name);
 		return 0;
 	}
-	source->merge_id = ida_alloc(&merge_ids, GFP_KERNEL);
-	if (source->merge_id < 0)
-		return source->merge_id;
-	snprintf(source->cache_name, sizeof(source->cache_name),
-		 "kmemlab-merged-%d", source->merge_id);
-	return 0;
+	source->merge_id = merged_name(source->cache_name);
+	return min(source->merge_id, 0);
 }
 
 static void forget_cache(struct lab_source *source)
@@ -316,41 +1540,17 @@ static void forget_cache(struct lab_source *source)
 		ida_free(&merge_ids, source->merge_id);
 }
 
-/*
- * What an object takes is its share of a slab, with all that alignment and
- * debugging put around it.  It is read off a slab that is full.
- */
+/* What an object takes is its share of a slab. */
 static int measure_object(struct lab_run *run, struct lab_source *source)
 {
-	struct slab_objects set = { .cache = source->cache };
 	struct slab_shape shape;
-	unsigned int count;
-	void *object;
 	int err;
 
-	err = lab_charge(run, 2 * SLAB_MAX_BYTES);
-	if (err)
-		return err;
-	/* On one CPU, which fills a slab before it takes the next. */
-	migrate_disable();
-	object = kmem_cache_alloc(source->cache, GFP_LAB);
-	if (!object) {
-		migrate_enable();
-		return -ENOMEM;
-	}
-	count = page_size(virt_to_head_page(object)) /
-			ALIGN(source->object_bytes, sizeof(void *)) + 1;
-	kmem_cache_free(source->cache, object);
-	err = get_objects(run, &set, count);
-	migrate_enable();
-	if (err)
-		return err;
-	read_shape(&set, &shape);
-	source->charge_bytes =
-		DIV_ROUND_UP(PAGE_SIZE << shape.order, shape.objects);
-	put_objects(&set);
-	kmem_cache_shrink(source->cache);
-	return 0;
+	err = learn_shape(run, source->cache, source->object_bytes, &shape);
+	if (!err)
+		source->charge_bytes =
+			DIV_ROUND_UP(PAGE_SIZE << shape.order, shape.objects);
+	return err;
 }
 
 static int slab_open(struct lab_source *source, struct lab_run *run,
@@ -411,9 +1611,73 @@ static void slab_free(struct lab_source *source, void *object)
 	kmem_cache_free(source->cache, object);
 }
 
-static void slab_shrink(struct lab_source *source)
+static void slab_give_back(struct lab_source *source)
 {
 	kmem_cache_shrink(source->cache);
+}
+
+static unsigned int slab_alloc_bulk(struct lab_source *source, gfp_t gfp,
+				    unsigned int nr, void **objects)
+{
+	return kmem_cache_alloc_bulk(source->cache, gfp, nr, objects);
+}
+
+static void slab_free_bulk(struct lab_source *source, unsigned int nr,
+			   void **objects)
+{
+	kmem_cache_free_bulk(source->cache, nr, objects);
+}
+
+/* The allocator that keeps a reserve */
+
+static u64 reserve_bytes(const struct lab_source *source, unsigned int nr)
+{
+	return nr * (source->charge_bytes + sizeof(void *));
+}
+
+static int reserve_open(struct lab_source *source, struct lab_run *run,
+			const char *name)
+{
+	unsigned int nr = lab_number(run, "reserve");
+	mempool_t *pool = NULL;
+	int err;
+
+	err = slab_open(source, run, name);
+	if (err)
+		return err;
+	/* Held as long as the pool is, whatever it has handed out. */
+	err = budget_charge(reserve_bytes(source, nr), run->reason);
+	if (err)
+		goto forget;
+	pool = mempool_create_slab_pool(nr, source->cache);
+	source->reserve = pool;
+	if (pool)
+		return 0;
+	budget_uncharge(reserve_bytes(source, nr));
+	err = lab_refuse(run, -ENOMEM, "no reserve of %u objects", nr);
+forget:
+	forget_cache(source);
+	return err;
+}
+
+static void reserve_close(struct lab_source *source)
+{
+	mempool_t *pool = source->reserve;
+
+	budget_uncharge(reserve_bytes(source, pool->min_nr));
+	mempool_destroy(pool);
+	forget_cache(source);
+}
+
+/* A mempool never refuses who can wait: it waits, and no signal ends that. */
+static void *reserve_alloc(struct lab_source *source, gfp_t gfp)
+{
+	return mempool_alloc(source->reserve, gfp & ~__GFP_DIRECT_RECLAIM);
+}
+
+static void reserve_free(struct lab_source *source, void *object)
+{
+	mempool_free(object, source->reserve);
 }
 
 /* The tables */
@@ -448,7 +1712,38 @@ static const struct lab_allocator slab_allocator = {
 	.close = slab_close,
 	.alloc = slab_alloc,
 	.free = slab_free,
-	.shrink = slab_shrink,
+	.shrink = slab_give_back,
+};
+
+static const struct lab_allocator slab_bulk_allocator = {
+	.name = "slab_bulk",
+	.help = "the same, many in one call",
+	.params = slab_params,
+	.open = slab_open,
+	.close = slab_close,
+	.alloc = slab_alloc,
+	.free = slab_free,
+	.shrink = slab_give_back,
+	.alloc_bulk = slab_alloc_bulk,
+	.free_bulk = slab_free_bulk,
+};
+
+static const struct lab_param reserve_params[] = {
+	SLAB_SIZE_PARAM(.required = true),
+	{ .name = "reserve", .help = "objects that are always kept ready",
+	  .min = 1, .max = RESERVE_MAX, .def = 16 },
+	{}
+};
+
+static const struct lab_allocator reserve_allocator = {
+	.name = "mempool",
+	.help = "objects with a reserve, from a mempool",
+	.params = reserve_params,
+	.open = reserve_open,
+	.close = reserve_close,
+	.alloc = reserve_alloc,
+	.free = reserve_free,
+	.shrink = slab_give_back,
 };
 
 static const struct lab_param carve_params[] = {
@@ -466,6 +1761,136 @@ static const struct lab_param reuse_params[] = {
 	{}
 };
 
+/* Room for a stamp, and for what the experiments write into objects. */
+#define SLAB_MARKED_PARAM \
+	{ .name = "size", .help = "of an object, in bytes", .min = 16, \
+	  .max = KMALLOC_MAX_CACHE_SIZE, .def = 256 }
+#define SLAB_SLABS_PARAM(...) \
+	{ .name = "slabs", .help = "to fill", .min = 1, __VA_ARGS__ }
+
+#define SLAB_STAGE_PARAM(words) \
+	{ .name = "hold_at", .help = "when to keep things as they are", \
+	  .type = LAB_CHOICE, .choices = words }
+
+static const char *const shrink_stages[] = { "freed", "shrunk", NULL };
+static const char *const partial_stages[] = { "filled", "next", NULL };
+static const char *const bulk_stages[] = { "held", "freed", NULL };
+
+static const struct lab_param shrink_params[] = {
+	SLAB_SIZE_PARAM(.def = 256),
+	SLAB_SLABS_PARAM(.max = 256, .def = 64),
+	SLAB_STAGE_PARAM(shrink_stages),
+	LAB_HOLD_PARAM,
+	{}
+};
+
+static const struct lab_param ctor_params[] = {
+	SLAB_MARKED_PARAM,
+	/* SLUB keeps five empty slabs or more (mm/slub.c, MIN_PARTIAL). */
+	SLAB_SLABS_PARAM(.max = 256, .def = 4),
+	LAB_HOLD_PARAM,
+	{}
+};
+
+static const struct lab_param align_params[] = {
+	SLAB_SIZE_PARAM(.def = 72),
+	{}
+};
+
+static const struct lab_param colour_params[] = {
+	SLAB_SIZE_PARAM(.def = 700),
+	SLAB_SLABS_PARAM(.max = 1024, .def = 64),
+	LAB_HOLD_PARAM,
+	{}
+};
+
+static const struct lab_param merge_params[] = {
+	SLAB_SIZE_PARAM(.def = 200),
+	{ .name = "other", .help = "size of the second; 0: the same",
+	  .max = KMALLOC_MAX_CACHE_SIZE },
+	LAB_HOLD_PARAM,
+	{}
+};
+
+static const struct lab_param random_params[] = {
+	SLAB_SIZE_PARAM(.def = 256),
+	SLAB_SLABS_PARAM(.max = 16, .def = 16),
+	LAB_HOLD_PARAM,
+	{}
+};
+
+static const struct lab_param percpu_params[] = {
+	SLAB_MARKED_PARAM,
+	{ .name = "cpu", .help = "which allocates",
+	  .max = CONFIG_NR_CPUS - 1 },
+	{ .name = "other_cpu", .help = "which frees what the first took",
+	  .max = CONFIG_NR_CPUS - 1, .def = 1 },
+	LAB_HOLD_PARAM,
+	{}
+};
+
+static const struct lab_param partial_params[] = {
+	SLAB_SIZE_PARAM(.def = 256),
+	SLAB_SLABS_PARAM(.max = 256, .def = 16),
+	{ .name = "step", .help = "free every so-manieth object", .min = 2,
+	  .max = 64, .def = 3 },
+	SLAB_STAGE_PARAM(partial_stages),
+	LAB_HOLD_PARAM,
+	{}
+};
+
+static const struct lab_param isolation_params[] = {
+	SLAB_SIZE_PARAM(.def = 256),
+	{ .name = "count", .help = "objects of each cache", .min = 1,
+	  .max = SLAB_OBJECTS_MAX, .def = 200 },
+	LAB_HOLD_PARAM,
+	{}
+};
+
+static const struct lab_param reclaimable_params[] = {
+	SLAB_SIZE_PARAM(.def = 256),
+	SLAB_SLABS_PARAM(.max = 256, .def = 64),
+	{ .name = "reclaimable", .help = "say that shrinkers can free it",
+	  .type = LAB_CHOICE, .choices = no_yes },
+	LAB_HOLD_PARAM,
+	{}
+};
+
+static const struct lab_param bulk_params[] = {
+	SLAB_SIZE_PARAM(.def = 256),
+	{ .name = "count", .help = "objects in one call", .min = 1,
+	  .max = BULK_MAX, .def = 200 },
+	SLAB_STAGE_PARAM(bulk_stages),
+	LAB_HOLD_PARAM,
+	{}
+};
+
+static const struct lab_param slabinfo_params[] = {
+	SLAB_SIZE_PARAM(.def = 700),
+	SLAB_SLABS_PARAM(.max = 1024, .def = 20),
+	LAB_HOLD_PARAM,
+	{}
+};
+
+static const struct lab_param rcu_params[] = {
+	SLAB_MARKED_PARAM,
+	SLAB_SLABS_PARAM(.max = 256, .def = 64),
+	{ .name = "typesafe", .help = "make the cache SLAB_TYPESAFE_BY_RCU",
+	  .type = LAB_CHOICE, .choices = no_yes },
+	{ .name = "blocks", .help = "objects for kfree_rcu() to free",
+	  .min = 1, .max = RCU_BLOCKS_MAX, .def = 16 },
+	LAB_HOLD_PARAM,
+	{}
+};
+
+static const struct lab_param mempool_params[] = {
+	SLAB_SIZE_PARAM(.def = 256),
+	{ .name = "reserve", .help = "objects kept ready", .min = 1,
+	  .max = RESERVE_MAX, .def = 48 },
+	LAB_HOLD_PARAM,
+	{}
+};
+
 static const struct lab_experiment slab_experiments[] = {
 	{ .name = "generation", .run = slab_generation,
 	  .help = "which of the kernel's slab allocators runs" },
@@ -475,11 +1900,43 @@ static const struct lab_experiment slab_experiments[] = {
 	  .help = "one page holds 512 objects of 8 bytes" },
 	{ .name = "reuse", .run = slab_reuse, .params = reuse_params,
 	  .help = "a freed object is the next one handed out; no page moves" },
+	{ .name = "shrink", .run = slab_shrink, .params = shrink_params,
+	  .help = "empty slabs go back to the buddy on shrink and on destroy" },
+	{ .name = "ctor", .run = slab_ctor, .params = ctor_params,
+	  .help = "the constructor runs when a slab is made, not at each alloc" },
+	{ .name = "align", .run = slab_align, .params = align_params,
+	  .help = "each alignment asked for is met, and costs space" },
+	{ .name = "colour", .run = slab_colour, .params = colour_params,
+	  .help = "where the first object of each slab begins" },
+	{ .name = "merge", .run = slab_merge, .params = merge_params,
+	  .help = "two alike caches share one unless told otherwise" },
+	{ .name = "random", .run = slab_random, .params = random_params,
+	  .help = "the order in which fresh slabs hand out their objects" },
+	{ .name = "percpu", .run = slab_percpu, .params = percpu_params,
+	  .help = "each CPU has a slab; an object freed elsewhere returns to it" },
+	{ .name = "partial", .run = slab_partial, .params = partial_params,
+	  .help = "holes in used slabs are filled before a new slab is taken" },
+	{ .name = "isolation", .run = slab_isolation,
+	  .params = isolation_params,
+	  .help = "no slab ever serves two caches" },
+	{ .name = "reclaimable", .run = slab_reclaimable,
+	  .params = reclaimable_params,
+	  .help = "a flag decides which counter a cache's pages are in" },
+	{ .name = "bulk", .run = slab_bulk, .params = bulk_params,
+	  .help = "one call hands out many objects, each a different one" },
+	{ .name = "slabinfo", .run = slab_slabinfo, .params = slabinfo_params,
+	  .help = "each cache has a row in /proc/slabinfo" },
+	{ .name = "rcu", .run = slab_rcu, .params = rcu_params,
+	  .help = "while a reader reads, type-safe slabs and kfree_rcu() wait" },
+	{ .name = "mempool", .run = slab_mempool, .params = mempool_params,
+	  .help = "a reserve serves when the allocator refuses" },
 	{}
 };
 
 static const struct lab_allocator *const slab_allocators[] = {
 	&slab_allocator,
+	&slab_bulk_allocator,
+	&reserve_allocator,
 	NULL
 };
 
