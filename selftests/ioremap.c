@@ -12,34 +12,50 @@
 
 #define NO_EDU	"no edu device (QEMU: -device edu)"
 
+#define NO_SHARED	"no ivshmem-plain device (QEMU)"
+
+/* A PCI device in sysfs, and one of its ranges. */
+struct device {
+	char dir[256];			/* "" where there is none */
+	unsigned long long start, end;
+};
+
+static void find_device(struct device *device, int vendor, int number, int bar)
+{
+	char path[300], buf[1024], *line = buf;
+	glob_t found;
+	size_t i;
+
+	memset(device, 0, sizeof(*device));
+	glob("/sys/bus/pci/devices/*", 0, NULL, &found);
+	for (i = 0; i < found.gl_pathc && !device->dir[0]; i++) {
+		snprintf(path, sizeof(path), "%s/vendor", found.gl_pathv[i]);
+		if (read_number(path) != vendor)
+			continue;
+		snprintf(path, sizeof(path), "%s/device", found.gl_pathv[i]);
+		if (read_number(path) == number)
+			snprintf(device->dir, sizeof(device->dir), "%s",
+				 found.gl_pathv[i]);
+	}
+	globfree(&found);
+	snprintf(path, sizeof(path), "%s/resource", device->dir);
+	if (!device->dir[0] || read_file(path, buf, sizeof(buf)) <= 0)
+		return;
+	while (bar-- && line)
+		line = strchr(line, '\n') + 1;
+	if (sscanf(line, "%llx %llx", &device->start, &device->end) != 2)
+		device->dir[0] = '\0';
+}
+
 FIXTURE(ioremap)
 {
-	char dir[256];			/* in sysfs, "" without the device */
-	unsigned long long start, end;	/* of its registers */
+	struct device edu, shared;
 };
 
 FIXTURE_SETUP(ioremap)
 {
-	char path[300], buf[64];
-	glob_t found;
-	size_t i;
-
-	memset(self, 0, sizeof(*self));
-	glob("/sys/bus/pci/devices/*", 0, NULL, &found);
-	for (i = 0; i < found.gl_pathc && !self->dir[0]; i++) {
-		snprintf(path, sizeof(path), "%s/vendor", found.gl_pathv[i]);
-		if (read_number(path) != 0x1234)
-			continue;
-		snprintf(path, sizeof(path), "%s/device", found.gl_pathv[i]);
-		if (read_number(path) == 0x11e8)
-			snprintf(self->dir, sizeof(self->dir), "%s",
-				 found.gl_pathv[i]);
-	}
-	globfree(&found);
-	snprintf(path, sizeof(path), "%s/resource", self->dir);
-	if (self->dir[0] && read_file(path, buf, sizeof(buf)) > 0 &&
-	    sscanf(buf, "%llx %llx", &self->start, &self->end) != 2)
-		self->dir[0] = '\0';
+	find_device(&self->edu, 0x1234, 0x11e8, 0);
+	find_device(&self->shared, 0x1af4, 0x1110, 2);
 }
 
 FIXTURE_TEARDOWN(ioremap) {}
@@ -52,18 +68,17 @@ static void enable_device(const char *dir, const char *on)
 	write_file(path, on);
 }
 
-/* The registers as user space sees them, by the device's own file in sysfs. */
-static volatile uint32_t *map_registers(const char *dir)
+/* A device's range as user space sees it, by the device's own file in sysfs. */
+static volatile void *map_device(const char *dir, int bar, size_t bytes)
 {
 	char path[300];
 	void *base;
 	int fd;
 
 	enable_device(dir, "1");
-	snprintf(path, sizeof(path), "%s/resource0", dir);
+	snprintf(path, sizeof(path), "%s/resource%d", dir, bar);
 	fd = open(path, O_RDWR | O_SYNC);
-	base = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-		    0);
+	base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	close(fd);
 	return base == MAP_FAILED ? NULL : base;
 }
@@ -74,17 +89,17 @@ TEST_F(ioremap, register)
 	struct record *record;
 	double end;
 
-	if (!self->dir[0])
+	if (!self->edu.dir[0])
 		SKIP(return, "ioremap.register: " NO_EDU);
 	record = run("ioremap.register pattern=0x0f0f1234 n=11");
 	ASSERT_EQ(0, record->err);
-	EXPECT_EQ((long long)self->start, number_of(record, "phys"));
+	EXPECT_EQ((long long)self->edu.start, number_of(record, "phys"));
 	EXPECT_EQ(0x0f0f1234, number_of(record, "liveness.written"));
 	EXPECT_EQ(0xf0f0edcb, number_of(record, "liveness.read"));
 	EXPECT_EQ(11, number_of(record, "factorial.of"));
 	EXPECT_EQ(39916800, number_of(record, "factorial.read"));
 
-	reg = map_registers(self->dir);
+	reg = map_device(self->edu.dir, 0, PAGE_BYTES);
 	ASSERT_NE(NULL, reg);
 	EXPECT_EQ(reg[EDU_IDENTITY / 4], number_of(record, "identity"));
 	EXPECT_EQ(0xed, reg[EDU_IDENTITY / 4] & 0xff);
@@ -96,7 +111,7 @@ TEST_F(ioremap, register)
 	for (end = seconds() + 5; (reg[EDU_STATUS / 4] & 1) && seconds() < end;)
 		usleep(1000);
 	EXPECT_EQ(120, reg[EDU_FACTORIAL / 4]);
-	enable_device(self->dir, "0");
+	enable_device(self->edu.dir, "0");
 }
 
 TEST_F(ioremap, info)
@@ -107,9 +122,9 @@ TEST_F(ioremap, info)
 	bool shown;
 	pid_t pid;
 
-	if (!self->dir[0])
+	if (!self->edu.dir[0])
 		SKIP(return, "ioremap.info: " NO_EDU);
-	snprintf(phys, sizeof(phys), "phys=0x%016llx", self->start);
+	snprintf(phys, sizeof(phys), "phys=0x%016llx", self->edu.start);
 	pid = hold("ioremap", "info hold_ms=400", &record);
 	shown = find_line("/proc/vmallocinfo", phys, "ioremap", line,
 			  sizeof(line));
@@ -118,8 +133,8 @@ TEST_F(ioremap, info)
 	if (!parse_area(line, shown_area, &shown_bytes))
 		SKIP(return, "ioremap.info: vmallocinfo has no hashed address");
 	EXPECT_TRUE(text_is(&record, "area", shown_area));
-	EXPECT_EQ((long long)self->start, number_of(&record, "phys"));
-	EXPECT_EQ((long long)(self->end - self->start + 1),
+	EXPECT_EQ((long long)self->edu.start, number_of(&record, "phys"));
+	EXPECT_EQ((long long)(self->edu.end - self->edu.start + 1),
 		  number_of(&record, "size_bytes"));
 	EXPECT_EQ(shown_bytes,
 		  number_of(&record, "size_bytes") + (long long)PAGE_BYTES);
@@ -168,13 +183,149 @@ TEST_F(ioremap, ram)
 	EXPECT_EQ(warnings, nr_logged(warning));
 
 	/* What is listed can be shown only where there is such a device. */
-	if (!self->dir[0])
+	if (!self->edu.dir[0])
 		return;
-	record = run("ioremap.ram phys=0x%llx", self->start);
+	record = run("ioremap.ram phys=0x%llx", self->edu.start);
 	EXPECT_EQ(0, cell_of(record, "probe.given", "errno"));
 	record = run("ioremap.ram phys=0x%llx",
-		     (self->end | (PAGE_BYTES - 1)) + 1);
+		     (self->edu.end | (PAGE_BYTES - 1)) + 1);
 	EXPECT_EQ(EPERM, cell_of(record, "probe.given", "errno"));
+}
+
+/*
+ * What the page attribute table has at an index, from the line that the kernel
+ * logs when it has set it.
+ */
+static bool type_at(long long index, char *type)
+{
+	static char log[1 << 18];
+	const char *p;
+	int n = klogctl(KLOG_READ_ALL, log, sizeof(log) - 1), used;
+
+	log[n > 0 ? n : 0] = '\0';
+	p = strstr(log, "x86/PAT: Configuration [0-7]: ");
+	if (!p || index < 0 || index > 7)
+		return false;
+	p = strstr(p, "]: ") + 2;
+	do {
+		if (sscanf(p, " %7s%n", type, &used) != 1)
+			return false;
+		p += used;
+	} while (index--);
+	return true;
+}
+
+/* What the kernel's own list has for a page of device memory. */
+static bool listed_type(unsigned long long phys, char *type)
+{
+	char start[64], line[128];
+
+	snprintf(start, sizeof(start), "[mem 0x%016llx-", phys);
+	return find_line("/sys/kernel/debug/x86/pat_memtype_list", start, "]",
+			 line, sizeof(line)) &&
+	       sscanf(strchr(line, ']'), "] %31s", type) == 1;
+}
+
+TEST_F(ioremap, cache)
+{
+	static const struct {
+		const char *row;
+		int page;
+		const char *type, *brief;
+	} views[] = {
+		{ "uncached", 0, "uncached-minus", "UC-" },
+		{ "write_combining", 1, "write-combining", "WC" },
+		{ "write_back", 2, "write-back", "WB" },
+		/* Who came first decides. */
+		{ "write_back_of_uncached", 0, "uncached-minus", "UC-" },
+	};
+	/* The last to write into each page. */
+	static const int writer[] = { 3, 1, 2 };
+	char listed[ARRAY_SIZE(views)][32] = {}, brief[8];
+	static struct record record;
+	volatile char *base;
+	int i;
+	pid_t pid;
+
+	if (!self->shared.dir[0])
+		SKIP(return, "ioremap.cache: " NO_SHARED);
+	if (access("/sys/kernel/debug/x86/pat_memtype_list", R_OK))
+		SKIP(return, "ioremap.cache: no page attribute table");
+	pid = hold("ioremap", "cache hold_ms=60000", &record);
+	for (i = 0; i < ARRAY_SIZE(views); i++)
+		listed_type(self->shared.start + views[i].page * PAGE_BYTES,
+			    listed[i]);
+	ASSERT_TRUE(let_go(pid));
+	EXPECT_EQ((long long)self->shared.start, number_of(&record, "phys"));
+	for (i = 0; i < ARRAY_SIZE(views); i++) {
+		const char *row = views[i].row;
+
+		EXPECT_STREQ(views[i].type, listed[i]);
+		EXPECT_TRUE(cell_is(&record, row, "type", listed[i]));
+		/* The bits are an index, and there the table has that type. */
+		ASSERT_TRUE(type_at(cell_of(&record, row, "pat") << 2 |
+				    cell_of(&record, row, "pcd") << 1 |
+				    cell_of(&record, row, "pwt"), brief));
+		EXPECT_STREQ(views[i].brief, brief);
+		EXPECT_EQ(self->shared.start / PAGE_BYTES + views[i].page,
+			  cell_of(&record, row, "pfn"));
+	}
+	/* What was written through each of them is in the device's memory. */
+	base = map_device(self->shared.dir, 2, 3 * PAGE_BYTES);
+	ASSERT_NE(NULL, base);
+	for (i = 0; i < ARRAY_SIZE(writer); i++)
+		EXPECT_EQ(number_of(&record, "mark") + writer[i],
+			  *(volatile long long *)(base + i * PAGE_BYTES));
+	enable_device(self->shared.dir, "0");
+}
+
+/* The device read one half of the buffer, and wrote the other. */
+TEST_F(ioremap, dma)
+{
+	static const int sizes[] = { 4088, 96 };
+	static struct record record;
+	char path[300];
+	int i;
+
+	if (!self->edu.dir[0])
+		SKIP(return, "ioremap.dma: " NO_EDU);
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		int last = sizes[i] / sizeof(uint64_t) - 1;
+		long long mark, at, bus = 0;
+		uint64_t word[2] = {};
+		uint16_t command = 0;
+		char text[64];
+		int fd;
+		pid_t pid;
+
+		snprintf(text, sizeof(text), "dma size=%d hold_ms=60000",
+			 sizes[i]);
+		pid = hold("ioremap", text, &record);
+		mark = number_of(&record, "mark");
+		at = number_of(&record, "pfn") * PAGE_BYTES +
+		     number_of(&record, "offset_bytes");
+		read_physical(at, &word[0], sizeof(word[0]));
+		read_physical(at + last * sizeof(word[1]), &word[1],
+			      sizeof(word[1]));
+		snprintf(path, sizeof(path), "%s/config", self->edu.dir);
+		fd = open(path, O_RDONLY);
+		EXPECT_EQ(sizeof(command), pread(fd, &command, sizeof(command),
+						 4));
+		close(fd);
+		ASSERT_TRUE(let_go(pid));
+		EXPECT_EQ(mark, word[0]);
+		EXPECT_EQ(mark + last, word[1]);
+		EXPECT_EQ(sizes[i], number_of(&record, "size_bytes"));
+		EXPECT_EQ(sizes[i], number_of(&record, "back_bytes"));
+		/* Below 256 MiB, which is all that the device can address. */
+		bus = number_of(&record, "bus_address");
+		EXPECT_GT(1LL << 28, bus + 2 * sizes[i]);
+		/* Without an IOMMU that is the physical address. */
+		if (access("/sys/class/iommu/dmar0", F_OK))
+			EXPECT_EQ(bus + sizes[i], at);
+		/* It is no master of the bus when it is not asked to be. */
+		EXPECT_EQ(0, command & 4);
+	}
 }
 
 TEST_HARNESS_MAIN

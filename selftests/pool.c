@@ -30,7 +30,7 @@ TEST_F(pool, every_allocator)
 		"vmalloc size=10000",	     "pages_bulk",
 		"percpu size=100",	     "node node=0 order=1",
 		"slab_bulk size=256",	     "mempool size=256 reserve=64",
-		"vmap size=10000",
+		"vmap size=10000",	     "dma size=5000",
 	};
 	long long pools = nr_pools(), held = held_bytes();
 	bool has_cache;

@@ -46,18 +46,25 @@ TEST_F(slab, generation)
 TEST_F(slab, carve)
 {
 	static const int sizes[] = { 32, 100, 256, 700, 2048, 4096 };
+	static struct record held, *record = &held;
+	char command[64];
+	pid_t pid;
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
-		struct record *record;
-		long long per_slab, spacing;
+		long long per_slab, spacing, slabs;
 
 		ASSERT_OK("pool.create name=carve allocator=slab size=%d",
 			  sizes[i]);
 		per_slab = cache_number("carve", "objs_per_slab");
 		spacing = cache_number("carve", "slab_size");
-		record = run("slab.carve size=%d count=1000", sizes[i]);
-		EXPECT_EQ(0, record->err);
+		snprintf(command, sizeof(command),
+			 "carve size=%d count=1000 hold_ms=60000", sizes[i]);
+		pid = hold("slab", command, record);
+		slabs = sysfs_number(CACHE, "slabs");
+		ASSERT_TRUE(let_go(pid));
+		EXPECT_EQ(sizes[i], number_of(record, "object_bytes"));
+		EXPECT_EQ(slabs, number_of(record, "nr_slabs"));
 		EXPECT_EQ(1000, number_of(record, "nr_objects"));
 		EXPECT_EQ(per_slab, number_of(record, "objects_per_slab"));
 		EXPECT_EQ(cache_number("carve", "order"),
@@ -69,14 +76,43 @@ TEST_F(slab, carve)
 	}
 }
 
+/* What the module wrote into an object is found at its frame and offset. */
+static bool is_marked(const struct record *record, const char *row, int n)
+{
+	uint64_t word = 0;
+
+	return read_physical(cell_of(record, row, "pfn") * PAGE_BYTES +
+			     cell_of(record, row, "offset_bytes"), &word,
+			     sizeof(word)) &&
+	       word == number_of(record, "mark") + n;
+}
+
+static bool is_on_node(const struct record *record, const char *row)
+{
+	char zone[16];
+	int node;
+
+	return zone_of_frame(cell_of(record, row, "pfn"), &node, zone) &&
+	       node == cell_of(record, row, "node");
+}
+
 TEST_F(slab, tiny)
 {
-	struct record *record = run("slab.tiny");
+	static struct record record;
+	bool marked;
+	pid_t pid;
 
-	ASSERT_EQ(0, record->err);
-	EXPECT_EQ(512, number_of(record, "objects_on_page"));
-	EXPECT_EQ(8, number_of(record, "spacing_bytes"));
-	EXPECT_EQ(PAGE_BYTES, number_of(record, "page_bytes"));
+	pid = hold("slab", "tiny hold_ms=60000", &record);
+	marked = is_marked(&record, "first", 0);
+	ASSERT_TRUE(let_go(pid));
+	/* The first of the page's objects is there, where the page begins. */
+	EXPECT_TRUE(marked);
+	EXPECT_EQ(0, cell_of(&record, "first", "offset_bytes"));
+	EXPECT_TRUE(is_on_node(&record, "first"));
+	EXPECT_EQ(8, number_of(&record, "object_bytes"));
+	EXPECT_EQ(512, number_of(&record, "objects_on_page"));
+	EXPECT_EQ(8, number_of(&record, "spacing_bytes"));
+	EXPECT_EQ(PAGE_BYTES, number_of(&record, "page_bytes"));
 
 	ASSERT_OK("pool.create name=tiny allocator=slab size=8");
 	EXPECT_EQ(512 << cache_number("tiny", "order"),
@@ -103,6 +139,7 @@ TEST_F(slab, reuse)
 	}
 	ASSERT_LT(tries, QUIET_TRIES) TH_LOG("free pages moved each time");
 	ASSERT_EQ(0, record->err);
+	EXPECT_EQ(256, number_of(record, "object_bytes"));
 	EXPECT_EQ(rounds, number_of(record, "rounds"));
 	EXPECT_EQ(rounds, number_of(record, "nr_same"));
 	/* Not a page for each. */
@@ -402,26 +439,6 @@ TEST_F(slab, random)
 	EXPECT_EQ(!find_line(path, "CONFIG_SLAB_FREELIST_RANDOM=y", "", line,
 			     sizeof(line)),
 		  nr_in_order == slabs);
-}
-
-/* What the module wrote into an object is found at its frame and offset. */
-static bool is_marked(const struct record *record, const char *row, int n)
-{
-	uint64_t word = 0;
-
-	return read_physical(cell_of(record, row, "pfn") * PAGE_BYTES +
-			     cell_of(record, row, "offset_bytes"), &word,
-			     sizeof(word)) &&
-	       word == number_of(record, "mark") + n;
-}
-
-static bool is_on_node(const struct record *record, const char *row)
-{
-	char zone[16];
-	int node;
-
-	return zone_of_frame(cell_of(record, row, "pfn"), &node, zone) &&
-	       node == cell_of(record, row, "node");
 }
 
 TEST_F(slab, percpu)

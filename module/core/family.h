@@ -20,6 +20,7 @@
 #include "core/command.h"
 #include "core/record.h"
 
+struct device;
 struct kmem_cache;
 
 /** define LAB_CACHE_NAME_SIZE - room for the name of a pool's cache. */
@@ -90,6 +91,7 @@ struct lab_experiment {
  * @node:	where the objects are, for node
  * @cache:	the cache, for slab; owner: this source
  * @reserve:	what the allocator keeps ready, for mempool; owner: this source
+ * @device:	on whose behalf, for dma; owner: this source
  * @keeps_slabs: objects share slabs, which go back to the page allocator only
  *		when all their objects are free; so what was charged once stays
  *		charged until no object is left
@@ -111,6 +113,7 @@ struct lab_source {
 	int node;
 	struct kmem_cache *cache;
 	void *reserve;
+	struct device *device;
 	bool keeps_slabs;
 	char cache_name[LAB_CACHE_NAME_SIZE];
 	int merge_id;

@@ -10,6 +10,11 @@
 #include <linux/random.h>
 #include <linux/sched.h>
 
+#ifdef CONFIG_X86_64
+#include <asm/memtype.h>
+#include <asm/msr.h>
+#endif
+
 #include "core/frame.h"
 #include "core/record.h"
 
@@ -87,6 +92,51 @@ int frame_levels(const void *address, struct lab_levels *levels)
 	add_entry(levels, "pte", PAGE_SHIFT, va, true, pte_flags(pte),
 		  pte_pfn(pte));
 	return 0;
+#else
+	return -EOPNOTSUPP;
+#endif
+}
+
+/**
+ * frame_memory_type() - how the memory at a kernel address is cached
+ * @address:	any kernel address; it need not be mapped
+ * @type:	filled in where it is
+ *
+ * The bits of the leaf are an index into the page attribute table, a register of
+ * the CPU with a byte for each type (Intel SDM, volume 3, "Page Attribute
+ * Table").
+ *
+ * Context: Any.  The caller keeps the mapping from changing.
+ * Return: 0, -ENOENT where nothing is mapped, -EOPNOTSUPP where the machine has
+ * no such table, or no way to look at it.
+ */
+int frame_memory_type(const void *address, struct lab_memory_type *type)
+{
+#ifdef CONFIG_X86_64
+	static const char *const names[8] = {
+		[0] = "uncached", [1] = "write-combining",
+		[4] = "write-through", [5] = "write-protected",
+		[6] = "write-back", [7] = "uncached-minus",
+	};
+	struct lab_levels levels;
+	const struct lab_entry *leaf;
+	unsigned int index;
+	u32 low, high;
+	int err = frame_levels(address, &levels);
+
+	if (err)
+		return err;
+	if (!pat_enabled())
+		return -EOPNOTSUPP;
+	leaf = &levels.entry[levels.nr - 1];
+	type->pwt = leaf->flags & _PAGE_PWT;
+	type->pcd = leaf->flags & _PAGE_PCD;
+	type->pat = leaf->flags & (leaf->shift == PAGE_SHIFT ?
+				   _PAGE_PAT : _PAGE_PAT_LARGE);
+	index = type->pat << 2 | type->pcd << 1 | type->pwt;
+	rdmsr(MSR_IA32_CR_PAT, low, high);
+	type->name = names[((u64)high << 32 | low) >> (8 * index) & 7];
+	return type->name ? 0 : -EOPNOTSUPP;
 #else
 	return -EOPNOTSUPP;
 #endif

@@ -55,10 +55,26 @@ struct lab_levels {
 	struct lab_entry entry[FRAME_LEVELS_MAX];
 };
 
+/**
+ * struct lab_memory_type - how what is mapped at an address is cached
+ * @pwt:	bit of the leaf: write through
+ * @pcd:	cache disabled
+ * @pat:	the third bit of an index into the page attribute table
+ * @name:	the type that the table has there, as
+ *		/sys/kernel/debug/x86/pat_memtype_list names it
+ */
+struct lab_memory_type {
+	bool pwt;
+	bool pcd;
+	bool pat;
+	const char *name;
+};
+
 /** define FRAMES_SHOWN - the most frames that a record lists. */
 #define FRAMES_SHOWN	64
 
 int frame_levels(const void *address, struct lab_levels *levels);
+int frame_memory_type(const void *address, struct lab_memory_type *type);
 bool frame_of(const void *address, unsigned long *pfn);
 void frame_mark(struct lab_record *record, void *address, size_t bytes);
 void frame_mark_pages(struct lab_record *record, struct page *const *pages,

@@ -5,17 +5,26 @@
  * Only devices listed here are ever mapped, and never while another driver has
  * them: reading a register of an unknown device can change its state.
  */
+#include <linux/delay.h>
+#include <linux/dma-mapping.h>
 #include <linux/io.h>
 #include <linux/ioport.h>
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
 #include <linux/pci.h>
+#include <linux/platform_device.h>
+#include <linux/random.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
 
 #include "core/context.h"
 #include "core/family.h"
+#include "core/frame.h"
 
-#define EDU_BAR			0
+/* QEMU's docs/specs/ivshmem-spec.txt: BAR 2 is memory that it shares. */
+#define IVSHMEM_VENDOR		0x1af4
+#define IVSHMEM_DEVICE		0x1110
 /* QEMU's docs/specs/edu.txt */
 #define EDU_VENDOR		0x1234
 #define EDU_DEVICE		0x11e8
@@ -25,9 +34,42 @@
 #define EDU_STATUS		0x20
 #define EDU_STATUS_COMPUTING	0x01
 #define EDU_TIMEOUT_MS		1000
+#define EDU_DMA_SOURCE		0x80
+#define EDU_DMA_TARGET		0x88
+#define EDU_DMA_COUNT		0x90
+#define EDU_DMA_COMMAND		0x98
+#define EDU_DMA_START		0x01
+#define EDU_DMA_TO_RAM		0x02
+#define EDU_DMA_BUFFER		0x40000
+/* QEMU stops where a transfer ends with the device's buffer of 4096 bytes. */
+#define EDU_DMA_BYTES		(SZ_4K - sizeof(u64))
+#define EDU_DMA_BITS		28
+
+/**
+ * struct listed_bar - device memory that may be mapped
+ * @vendor:	of the PCI device
+ * @device:	its number
+ * @bar:	which of its ranges
+ * @name:	what QEMU calls the device
+ */
+struct listed_bar {
+	u16 vendor;
+	u16 device;
+	int bar;
+	const char *name;
+};
+
+static const struct listed_bar edu_registers = {
+	EDU_VENDOR, EDU_DEVICE, 0, "edu"
+};
+
+static const struct listed_bar shared_memory = {
+	IVSHMEM_VENDOR, IVSHMEM_DEVICE, 2, "ivshmem-plain"
+};
 
 static const struct pci_device_id listed_devices[] = {
 	{ PCI_DEVICE(EDU_VENDOR, EDU_DEVICE) },
+	{ PCI_DEVICE(IVSHMEM_VENDOR, IVSHMEM_DEVICE) },
 	{}
 };
 
@@ -67,58 +109,75 @@ static int check_range(phys_addr_t phys, size_t bytes, const char **why)
 	return -EPERM;
 }
 
-/* A device taken for one experiment. */
+/* A device taken for one experiment, and its registers where they are mapped. */
 struct lab_device {
 	struct pci_dev *dev;
+	int bar;
 	void __iomem *base;
 	phys_addr_t phys;
 	size_t bytes;
 };
 
+static void release_device(struct lab_device *device)
+{
+	pci_release_region(device->dev, device->bar);
+	pci_disable_device(device->dev);
+	pci_dev_put(device->dev);
+}
+
+static int take_device(struct lab_run *run, struct lab_device *device,
+		       const struct listed_bar *listed)
+{
+	struct pci_dev *dev = pci_get_device(listed->vendor, listed->device,
+					     NULL);
+	const char *why;
+	int err;
+
+	*device = (struct lab_device){ .dev = dev, .bar = listed->bar };
+	if (!dev)
+		return lab_refuse(run, -EOPNOTSUPP,
+				  "no %s device: start QEMU with -device %s",
+				  listed->name, listed->name);
+	err = pci_enable_device(dev);
+	if (err) {
+		pci_dev_put(dev);
+		return lab_refuse(run, err, "the %s device cannot be enabled",
+				  listed->name);
+	}
+	err = pci_request_region(dev, listed->bar, "kmemlab");
+	if (err) {
+		pci_disable_device(dev);
+		pci_dev_put(dev);
+		return lab_refuse(run, err, "another driver has the %s device",
+				  listed->name);
+	}
+	device->phys = pci_resource_start(dev, listed->bar);
+	device->bytes = pci_resource_len(dev, listed->bar);
+	err = check_range(device->phys, device->bytes, &why);
+	if (err) {
+		release_device(device);
+		return lab_refuse(run, err, "the %s device's memory is %s",
+				  listed->name, why);
+	}
+	return 0;
+}
+
 static void release_edu(struct lab_device *edu)
 {
-	if (edu->base)
-		iounmap(edu->base);
-	if (edu->bytes) {
-		pci_release_region(edu->dev, EDU_BAR);
-		pci_disable_device(edu->dev);
-	}
-	pci_dev_put(edu->dev);
+	iounmap(edu->base);
+	release_device(edu);
 }
 
 /* Not inlined: /proc/vmallocinfo names it as the caller of the mapping. */
 static noinline int take_edu(struct lab_run *run, struct lab_device *edu)
 {
-	const char *why;
-	int err;
+	int err = take_device(run, edu, &edu_registers);
 
-	*edu = (struct lab_device){};
-	edu->dev = pci_get_device(EDU_VENDOR, EDU_DEVICE, NULL);
-	if (!edu->dev)
-		return lab_refuse(run, -EOPNOTSUPP,
-				  "no edu device: start QEMU with -device edu");
-	err = pci_enable_device(edu->dev);
-	if (err) {
-		pci_dev_put(edu->dev);
-		return lab_refuse(run, err, "the edu device cannot be enabled");
-	}
-	err = pci_request_region(edu->dev, EDU_BAR, "kmemlab");
-	if (err) {
-		pci_disable_device(edu->dev);
-		pci_dev_put(edu->dev);
-		return lab_refuse(run, err,
-				  "another driver has the edu device");
-	}
-	edu->phys = pci_resource_start(edu->dev, EDU_BAR);
-	edu->bytes = pci_resource_len(edu->dev, EDU_BAR);
-	if (check_range(edu->phys, edu->bytes, &why)) {
-		release_edu(edu);
-		return lab_refuse(run, -EPERM,
-				  "the edu device's registers are %s", why);
-	}
+	if (err)
+		return err;
 	edu->base = ioremap(edu->phys, edu->bytes);
 	if (!edu->base) {
-		release_edu(edu);
+		release_device(edu);
 		return -ENOMEM;
 	}
 	return 0;
@@ -187,6 +246,214 @@ static int ioremap_info(struct lab_run *run)
 	return err;
 }
 
+/**
+ * struct cache_view - a page of device memory, mapped in one way
+ * @name:	key of its row
+ * @at:		offset of the page in the device's memory, in bytes
+ * @map:	maps it
+ * @unmap:	undoes @map
+ * @base:	where it is mapped
+ */
+struct cache_view {
+	const char *name;
+	size_t at;
+	void *(*map)(phys_addr_t phys);
+	void (*unmap)(void *base);
+	void *base;
+};
+
+static void *map_uncached(phys_addr_t phys)
+{
+	return (void __force *)ioremap(phys, PAGE_SIZE);
+}
+
+static void *map_combining(phys_addr_t phys)
+{
+	return (void __force *)ioremap_wc(phys, PAGE_SIZE);
+}
+
+static void unmap_io(void *base)
+{
+	iounmap((void __iomem __force *)base);
+}
+
+static void *map_write_back(phys_addr_t phys)
+{
+	return memremap(phys, PAGE_SIZE, MEMREMAP_WB);
+}
+
+static int show_view(struct lab_run *run, const struct cache_view *view,
+		     u64 mark)
+{
+	struct lab_memory_type type;
+	unsigned long pfn;
+	int err = frame_memory_type(view->base, &type);
+
+	if (err)
+		return lab_refuse(run, err,
+				  "no page attribute table, or no walk to it");
+	record_row(&run->record, "%s", view->name);
+	record_cell(&run->record, "pwt", type.pwt);
+	record_cell(&run->record, "pcd", type.pcd);
+	record_cell(&run->record, "pat", type.pat);
+	record_cell_text(&run->record, "type", "%s", type.name);
+	if (frame_of(view->base, &pfn))
+		record_cell(&run->record, "pfn", pfn);
+	*(u64 *)view->base = mark;
+	return 0;
+}
+
+/*
+ * Each way has a page of its own, but for the last: the kernel keeps one type
+ * for each range, and who asks for another may be given the one that is there
+ * (arch/x86/mm/ioremap.c).
+ */
+static int show_views(struct lab_run *run, const struct lab_device *device)
+{
+	struct cache_view views[] = {
+		{ "uncached", 0, map_uncached, unmap_io },
+		{ "write_combining", PAGE_SIZE, map_combining, unmap_io },
+		{ "write_back", 2 * PAGE_SIZE, map_write_back, memunmap },
+		{ "write_back_of_uncached", 0, map_write_back, memunmap },
+	};
+	u64 mark = get_random_u64() >> 8;
+	unsigned int i;
+	int err = 0;
+
+	if (device->bytes < 3 * PAGE_SIZE)
+		return lab_refuse(run, -EOPNOTSUPP,
+				  "the device has less than three pages");
+	record_number(&run->record, "mark", mark);
+	for (i = 0; !err && i < ARRAY_SIZE(views); i++) {
+		views[i].base = views[i].map(device->phys + views[i].at);
+		err = views[i].base ? show_view(run, &views[i], mark + i)
+				    : -ENOMEM;
+	}
+	if (!err)
+		err = lab_hold(run);
+	for (i = ARRAY_SIZE(views); i--;)
+		if (views[i].base)
+			views[i].unmap(views[i].base);
+	return err;
+}
+
+static int ioremap_cache_bits(struct lab_run *run)
+{
+	struct lab_device device;
+	int err = take_device(run, &device, &shared_memory);
+
+	if (err)
+		return err;
+	record_text(&run->record, "phys", "%pa", &device.phys);
+	err = show_views(run, &device);
+	release_device(&device);
+	return err;
+}
+
+/*
+ * Not to be interrupted: as long as the device is at work the buffer has to be
+ * there.  What it has not done in time is never done, since it is no master of
+ * the bus any more.
+ */
+static int edu_transfer(struct lab_run *run, struct lab_device *edu, u64 from,
+			u64 to, size_t bytes, u32 direction)
+{
+	unsigned long end = jiffies + msecs_to_jiffies(EDU_TIMEOUT_MS);
+	bool busy = true;
+
+	writel(from, edu->base + EDU_DMA_SOURCE);
+	writel(to, edu->base + EDU_DMA_TARGET);
+	writel(bytes, edu->base + EDU_DMA_COUNT);
+	pci_set_master(edu->dev);
+	writel(EDU_DMA_START | direction, edu->base + EDU_DMA_COMMAND);
+	while (busy && time_before(jiffies, end)) {
+		usleep_range(1000, 2000);
+		busy = readl(edu->base + EDU_DMA_COMMAND) & EDU_DMA_START;
+	}
+	pci_clear_master(edu->dev);
+	if (busy)
+		return lab_refuse(run, -EOPNOTSUPP,
+				  "the edu device does not answer");
+	return 0;
+}
+
+/* There from the buffer's first half, and back to the second. */
+static int show_dma(struct lab_run *run, struct lab_device *edu, u64 *buffer,
+		    dma_addr_t bus, size_t bytes)
+{
+	size_t nr = bytes / sizeof(*buffer), i, nr_back = 0;
+	u64 mark = get_random_u64() >> 8;
+	u64 *back = buffer + nr;
+	unsigned long pfn;
+	int err;
+
+	for (i = 0; i < nr; i++) {
+		buffer[i] = mark + i;
+		back[i] = 0;
+	}
+	err = edu_transfer(run, edu, bus, EDU_DMA_BUFFER, bytes, 0);
+	/* Then there is one place left that has them. */
+	for (i = 0; i < nr; i++)
+		buffer[i] = 0;
+	if (!err)
+		err = edu_transfer(run, edu, EDU_DMA_BUFFER, bus + bytes, bytes,
+				   EDU_DMA_TO_RAM);
+	if (err)
+		return err;
+	for (i = 0; i < nr; i++)
+		nr_back += READ_ONCE(back[i]) == mark + i;
+	record_text(&run->record, "bus_address", "%pad", &bus);
+	record_number(&run->record, "size_bytes", bytes);
+	record_number(&run->record, "mark", mark);
+	record_number(&run->record, "back_bytes", nr_back * sizeof(*buffer));
+	if (frame_of(back, &pfn)) {
+		record_number(&run->record, "pfn", pfn);
+		record_number(&run->record, "offset_bytes",
+			      offset_in_page(back));
+	}
+	return lab_hold(run);
+}
+
+static int ioremap_dma(struct lab_run *run)
+{
+	size_t bytes = round_up(lab_number(run, "size"), sizeof(u64));
+	u64 mask, coherent_mask;
+	struct lab_device edu;
+	struct device *dev;
+	dma_addr_t bus;
+	void *buffer;
+	int err;
+
+	err = lab_charge(run, PAGE_SIZE << get_order(2 * bytes));
+	if (!err)
+		err = take_edu(run, &edu);
+	if (err)
+		return err;
+	dev = &edu.dev->dev;
+	mask = dma_get_mask(dev);
+	coherent_mask = dev->coherent_dma_mask;
+	err = dma_set_mask_and_coherent(dev, DMA_BIT_MASK(EDU_DMA_BITS));
+	if (err) {
+		lab_refuse(run, err, "no memory within the device's reach");
+		goto release;
+	}
+	buffer = dma_alloc_coherent(dev, 2 * bytes, &bus,
+				    GFP_KERNEL | __GFP_NOWARN);
+	if (buffer) {
+		err = show_dma(run, &edu, buffer, bus, bytes);
+		dma_free_coherent(dev, 2 * bytes, buffer, bus);
+	} else {
+		err = lab_refuse(run, -ENOMEM,
+				 "no memory within the device's reach");
+	}
+	/* As the next driver of the device expects to find them. */
+	dma_set_mask(dev, mask);
+	dma_set_coherent_mask(dev, coherent_mask);
+release:
+	release_edu(&edu);
+	return err;
+}
+
 /* Asks for a range, maps it if it may be mapped, and lets it go at once. */
 static int probe(struct lab_run *run, const char *what, phys_addr_t phys)
 {
@@ -234,12 +501,97 @@ static int ioremap_ram(struct lab_run *run)
 		err = probe(run, "unlisted", iomem_resource.end & PAGE_MASK);
 	edu = pci_get_device(EDU_VENDOR, EDU_DEVICE, NULL);
 	if (!err && edu)
-		err = probe(run, "listed", pci_resource_start(edu, EDU_BAR));
+		err = probe(run, "listed",
+			    pci_resource_start(edu, edu_registers.bar));
 	pci_dev_put(edu);
 	return err;
 }
 
+/* The allocator */
+
+/* What is needed to give a buffer back. */
+struct dma_object {
+	void *buffer;
+	dma_addr_t bus;
+};
+
+/* A device that is no hardware, so that every machine has it. */
+static int dma_open(struct lab_source *source, struct lab_run *run,
+		    const char *name)
+{
+	struct platform_device *device;
+
+	device = platform_device_register_simple("kmemlab", PLATFORM_DEVID_AUTO,
+						 NULL, 0);
+	if (IS_ERR(device))
+		return lab_refuse(run, PTR_ERR(device), "no device to ask for");
+	source->device = &device->dev;
+	source->object_bytes = lab_number(run, "size");
+	source->order = get_order(source->object_bytes);
+	source->kept_pages = 1UL << source->order;
+	source->charge_bytes = (PAGE_SIZE << source->order) +
+			       sizeof(struct dma_object);
+	return 0;
+}
+
+static void dma_close(struct lab_source *source)
+{
+	platform_device_unregister(to_platform_device(source->device));
+}
+
+static void *dma_alloc(struct lab_source *source, gfp_t gfp)
+{
+	struct dma_object *object = kmalloc(sizeof(*object), gfp);
+
+	if (!object)
+		return NULL;
+	object->buffer = dma_alloc_coherent(source->device,
+					    source->object_bytes, &object->bus,
+					    gfp);
+	if (!object->buffer) {
+		kfree(object);
+		return NULL;
+	}
+	return object;
+}
+
+static void dma_free(struct lab_source *source, void *freed)
+{
+	struct dma_object *object = freed;
+
+	dma_free_coherent(source->device, source->object_bytes, object->buffer,
+			  object->bus);
+	kfree(object);
+}
+
+static const void *dma_address(struct lab_source *source, void *object)
+{
+	return ((struct dma_object *)object)->buffer;
+}
+
 /* The tables */
+
+static const struct lab_param dma_pool_params[] = {
+	{ .name = "size", .help = "of a buffer, in bytes", .required = true,
+	  .min = 1, .max = KMALLOC_MAX_SIZE },
+	{}
+};
+
+static const struct lab_allocator dma_allocator = {
+	.name = "dma",
+	.help = "coherent buffers from dma_alloc_coherent()",
+	.params = dma_pool_params,
+	.open = dma_open,
+	.close = dma_close,
+	.alloc = dma_alloc,
+	.free = dma_free,
+	.address = dma_address,
+};
+
+static const struct lab_allocator *const ioremap_allocators[] = {
+	&dma_allocator,
+	NULL
+};
 
 static const struct lab_param register_params[] = {
 	{ .name = "pattern", .help = "written to the liveness register",
@@ -251,6 +603,18 @@ static const struct lab_param register_params[] = {
 };
 
 static const struct lab_param info_params[] = {
+	LAB_HOLD_PARAM,
+	{}
+};
+
+static const struct lab_param cache_params[] = {
+	LAB_HOLD_PARAM,
+	{}
+};
+
+static const struct lab_param dma_params[] = {
+	{ .name = "size", .help = "of a transfer, in bytes", .min = 1,
+	  .max = EDU_DMA_BYTES, .def = EDU_DMA_BYTES },
 	LAB_HOLD_PARAM,
 	{}
 };
@@ -268,8 +632,12 @@ static const struct lab_experiment ioremap_experiments[] = {
 	  .help = "a device's registers: identity, liveness, computation" },
 	{ .name = "info", .run = ioremap_info, .params = info_params,
 	  .help = "/proc/vmallocinfo has the mapping's physical address" },
+	{ .name = "cache", .run = ioremap_cache_bits, .params = cache_params,
+	  .help = "bits of the page tables say how memory is cached" },
 	{ .name = "ram", .run = ioremap_ram, .params = ram_params,
 	  .help = "RAM and addresses of no listed device are refused" },
+	{ .name = "dma", .run = ioremap_dma, .params = dma_params,
+	  .help = "a device fills and drains a buffer by itself" },
 	{}
 };
 
@@ -277,4 +645,5 @@ const struct lab_family ioremap_family = {
 	.name = "ioremap",
 	.help = "device registers and device memory",
 	.experiments = ioremap_experiments,
+	.allocators = ioremap_allocators,
 };

@@ -321,8 +321,26 @@ static int slab_carve(struct lab_run *run)
 	record_number(&run->record, "slab_order", shape.order);
 	if (shape.objects > 1)
 		record_number(&run->record, "spacing_bytes", shape.spacing);
+	err = lab_hold(run);
 	destroy_objects(&set);
-	return 0;
+	return err;
+}
+
+/*
+ * Where an object lies.  It is marked, so that whoever can read memory by its
+ * physical address can see that this is the place.
+ */
+static void record_place(struct lab_run *run, const char *key, u64 mark,
+			 void *object)
+{
+	unsigned long pfn;
+
+	WRITE_ONCE(*(u64 *)object, mark);
+	record_row(&run->record, "%s", key);
+	if (frame_of(object, &pfn))
+		record_cell(&run->record, "pfn", pfn);
+	record_cell(&run->record, "offset_bytes", offset_in_page(object));
+	record_cell(&run->record, "node", page_to_nid(virt_to_page(object)));
 }
 
 static int slab_tiny(struct lab_run *run)
@@ -333,7 +351,9 @@ static int slab_tiny(struct lab_run *run)
 	unsigned int count = 2 * PAGE_SIZE / TINY_BYTES + 1;
 	struct slab_objects set;
 	struct slab_shape shape;
+	u64 mark = get_random_u64() >> 8;
 	unsigned int i, on_page = 0;
+	void *first = NULL;
 	unsigned long pfn;
 	int err;
 
@@ -343,15 +363,19 @@ static int slab_tiny(struct lab_run *run)
 		return err;
 	read_shape(&set, &shape);
 	for (i = 0; i < set.nr; i++)
-		if (frame_of(set.object[i], &pfn) && pfn == shape.full_pfn)
+		if (frame_of(set.object[i], &pfn) && pfn == shape.full_pfn) {
+			first = first ?: set.object[i];
 			on_page++;
+		}
 	record_number(&run->record, "object_bytes", TINY_BYTES);
 	record_number(&run->record, "page_bytes", PAGE_SIZE);
-	record_number(&run->record, "pfn", shape.full_pfn);
 	record_number(&run->record, "objects_on_page", on_page);
 	record_number(&run->record, "spacing_bytes", shape.spacing);
+	record_number(&run->record, "mark", mark);
+	record_place(run, "first", mark, first);
+	err = lab_hold(run);
 	destroy_objects(&set);
-	return 0;
+	return err;
 }
 
 /**
@@ -920,23 +944,6 @@ static int take_until_back(struct slab_visit *visit, unsigned int cpu,
 			err = context_breathe(visit->run->reason);
 	}
 	return err;
-}
-
-/*
- * Where an object lies.  It is marked, so that whoever can read memory by its
- * physical address can see that this is the place.
- */
-static void record_place(struct lab_run *run, const char *key, u64 mark,
-			 void *object)
-{
-	unsigned long pfn;
-
-	WRITE_ONCE(*(u64 *)object, mark);
-	record_row(&run->record, "%s", key);
-	if (frame_of(object, &pfn))
-		record_cell(&run->record, "pfn", pfn);
-	record_cell(&run->record, "offset_bytes", offset_in_page(object));
-	record_cell(&run->record, "node", page_to_nid(virt_to_page(object)));
 }
 
 static int slab_percpu(struct lab_run *run)
@@ -1751,6 +1758,12 @@ static const struct lab_param carve_params[] = {
 	SLAB_ALIGN_PARAM,
 	{ .name = "count", .help = "objects to look at", .min = 2,
 	  .max = SLAB_OBJECTS_MAX, .def = 1024 },
+	LAB_HOLD_PARAM,
+	{}
+};
+
+static const struct lab_param tiny_params[] = {
+	LAB_HOLD_PARAM,
 	{}
 };
 
@@ -1896,7 +1909,7 @@ static const struct lab_experiment slab_experiments[] = {
 	  .help = "which of the kernel's slab allocators runs" },
 	{ .name = "carve", .run = slab_carve, .params = carve_params,
 	  .help = "a slab is a block of pages carved into equal objects" },
-	{ .name = "tiny", .run = slab_tiny,
+	{ .name = "tiny", .run = slab_tiny, .params = tiny_params,
 	  .help = "one page holds 512 objects of 8 bytes" },
 	{ .name = "reuse", .run = slab_reuse, .params = reuse_params,
 	  .help = "a freed object is the next one handed out; no page moves" },
