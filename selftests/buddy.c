@@ -221,29 +221,48 @@ TEST_F(buddy, pcp)
 	EXPECT_EQ(empty + batch - 1, count);
 }
 
+/* What was freed is handed out again, the last first. */
+static bool is_hot(const struct record *record, int count)
+{
+	int i, nr = 0;
+
+	for (i = 0; i < count; i++)
+		nr += numbered_cell_of(record, "freed", i) ==
+		      numbered_cell_of(record, "frames", count - 1 - i);
+	return nr == count;
+}
+
+/*
+ * Where memory was short the kernel drains the lists at any time, and with them
+ * what has just been freed (nr_pcp_high()).
+ */
 TEST_F(buddy, hot)
 {
 	static struct record record;
-	int cpu, i;
+	int cpu, i, tries, count = 8;
 
 	for (cpu = 0; cpu < nr_cpus(); cpu++) {
 		char command[64], zone[16];
-		int node, count = 8;
+		int node, marked;
 		pid_t pid;
 
 		snprintf(command, sizeof(command),
-			 "hot cpu=%d count=%d hold_ms=20", cpu, count);
-		pid = hold("buddy", command, &record);
+			 "hot cpu=%d count=%d hold_ms=60000", cpu, count);
+		for (tries = 0; may_try(tries); tries++) {
+			pid = hold("buddy", command, &record);
+			marked = nr_marked(&record);
+			ASSERT_TRUE(let_go(pid));
+			if (is_hot(&record, count))
+				break;
+		}
+		ASSERT_LT(tries, QUIET_TRIES) TH_LOG("%s", record.text);
 		/* Seen by their frames, the pages are those handed out. */
-		EXPECT_EQ(count, nr_marked(&record));
-		ASSERT_EQ(0, exit_code_of(pid));
+		EXPECT_EQ(count, marked);
 		EXPECT_EQ(cpu, number_of(&record, "cpu"));
 		for (i = 0; i < count; i++) {
-			long long pfn = numbered_cell_of(&record, "freed", i);
-
-			EXPECT_EQ(pfn, numbered_cell_of(&record, "frames",
-							count - 1 - i));
-			ASSERT_TRUE(zone_of_frame(pfn, &node, zone));
+			ASSERT_TRUE(zone_of_frame(numbered_cell_of(&record,
+								   "freed", i),
+						  &node, zone));
 			EXPECT_EQ(node, number_of(&record, "node"));
 		}
 	}

@@ -327,16 +327,30 @@ static int take_spare(struct lab_run *run, struct buddy_pcp *b, unsigned int nr)
 	return err;
 }
 
+/* Takes pages from the CPU's lists, of whichever type, until so many are left. */
+static void take_down(struct buddy_pcp *b, int count)
+{
+	unsigned int type;
+
+	for (type = 0; type < MIGRATE_PCPTYPES; type++)
+		while (READ_ONCE(b->pcp->count) > count &&
+		       !list_empty(&b->pcp->lists[type]) &&
+		       take_single(b, type))
+			cond_resched();
+}
+
 /*
  * Both take some time and need not be exact: done while the others run, on the
- * CPU whose lists they are.  What is left to do is done while it is still.
+ * CPU whose lists they are.  What is left to do is done while it is still, with
+ * movable pages: there must be some on the lists.
  */
 static int fill_nearly(void *arg)
 {
 	struct buddy_pcp *b = arg;
+	int count = READ_ONCE(b->pcp->high) - (PCP_FREES + 1) * b->batch;
 
-	while (READ_ONCE(b->pcp->count) + (PCP_FREES + 1) * b->batch <
-	       READ_ONCE(b->pcp->high) && hoard_pop(&b->spare))
+	take_down(b, max_t(int, count - PCP_FREES * b->batch, 0));
+	while (READ_ONCE(b->pcp->count) < count && hoard_pop(&b->spare))
 		cond_resched();
 	return 0;
 }
@@ -355,13 +369,7 @@ static int empty_again(void *arg)
 {
 	struct buddy_pcp *b = arg;
 
-	unsigned int type;
-
-	for (type = 0; type < MIGRATE_PCPTYPES; type++)
-		while (READ_ONCE(b->pcp->count) > b->first_count &&
-		       !list_empty(&b->pcp->lists[type]) &&
-		       take_single(b, type))
-			cond_resched();
+	take_down(b, b->first_count);
 	return 0;
 }
 
@@ -1113,6 +1121,7 @@ static int buddy_alignment(struct lab_run *run)
 /**
  * struct buddy_split - a request met from a larger block, and its return
  * @order:	of the request
+ * @nid:	node of the request: that of the zone with the most room
  * @show:	what to do with the block that came out of a larger one: gives it
  *		back and reads @after; 0 or a negative errno
  * @max_drained: how many blocks of that order may be taken out of the way while
@@ -1128,6 +1137,7 @@ static int buddy_alignment(struct lab_run *run)
  */
 struct buddy_split {
 	unsigned int order;
+	int nid;
 	int (*show)(struct buddy_split *split, struct page *page);
 	unsigned long max_drained;
 	struct buddy_zones *zones;
@@ -1149,6 +1159,32 @@ static void copy_counts_of(const struct buddy_zones *zones,
 		if (zones->zone[i].zone == zone)
 			memcpy(nr_free, zones->zone[i].nr_free,
 			       sizeof(zones->zone[i].nr_free));
+}
+
+/*
+ * Where there is little room the zones serve in turn, and each has free blocks
+ * of that order.
+ */
+static int roomiest_node(const struct buddy_zones *zones)
+{
+	unsigned long room, most = 0;
+	int nid = NUMA_NO_NODE;
+	unsigned int i;
+
+	for (i = 0; i < zones->nr; i++) {
+		room = zone_page_state(zones->zone[i].zone, NR_FREE_PAGES);
+		if (room > most) {
+			most = room;
+			nid = zone_to_nid(zones->zone[i].zone);
+		}
+	}
+	return nid;
+}
+
+static struct page *ask(const struct buddy_split *split)
+{
+	return alloc_pages_node(split->nid, GFP_STILL | __GFP_THISNODE,
+				split->order);
 }
 
 /* The zone's counts were read before the request that @page came from. */
@@ -1199,7 +1235,7 @@ static int split_still(void *arg)
 	hoard_init(&drained);
 	while (drained.nr_blocks <= split->max_drained) {
 		read_all_zones(split->zones);
-		page = alloc_pages(GFP_STILL, split->order);
+		page = ask(split);
 		if (!page)
 			break;
 		note_block(split, page);
@@ -1240,7 +1276,7 @@ static unsigned long nr_free_in(const struct zone *zone, unsigned int order)
 /* In the zone that serves now. */
 static unsigned long nr_free_blocks(const struct buddy_split *split)
 {
-	struct page *page = alloc_pages(GFP_STILL, split->order);
+	struct page *page = ask(split);
 	unsigned long nr = 0;
 
 	if (page) {
@@ -1267,8 +1303,9 @@ static int split_with_few(struct lab_run *run, struct buddy_split *split)
 	split->max_drained = STILL_BYTES / block_bytes;
 	err = lab_charge(run, (max(nr, split->max_drained) + 1) * block_bytes);
 	for (; !err && nr > split->max_drained; nr--) {
-		struct page *page = hoard_take(&aside, GFP_STILL, NUMA_NO_NODE,
-					       split->order);
+		struct page *page = hoard_take(&aside,
+					       GFP_STILL | __GFP_THISNODE,
+					       split->nid, split->order);
 
 		if (!page)
 			break;
@@ -1299,6 +1336,7 @@ static int split_and_merge(struct lab_run *run, struct buddy_split *split)
 	split->zones = alloc_zones();
 	if (!split->zones)
 		return -ENOMEM;
+	split->nid = roomiest_node(split->zones);
 	err = split_with_few(run, split);
 	kfree(split->zones);
 	if (err)
@@ -1358,7 +1396,7 @@ static int show_partner(struct buddy_split *split, struct page *page)
 {
 	struct buddy_partner *partner =
 		container_of(split, struct buddy_partner, split);
-	struct page *other = alloc_pages(GFP_STILL, split->order);
+	struct page *other = ask(split);
 	bool other_is_upper;
 
 	if (!other) {
