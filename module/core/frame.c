@@ -5,6 +5,8 @@
  * very thing to be shown.
  */
 #include <linux/mm.h>
+#include <linux/mmzone.h>
+#include <linux/pageblock-flags.h>
 #include <linux/pfn.h>
 #include <linux/pgtable.h>
 #include <linux/random.h>
@@ -258,4 +260,31 @@ void frame_mark_pages(struct lab_record *record, struct page *const *pages,
 		snprintf(key, sizeof(key), "%u", i);
 		record_cell(record, key, page_to_pfn(pages[i]));
 	}
+}
+
+/**
+ * frame_migrate_type() - the migrate type of the pageblock that a page is in
+ * @page:	a page that there is memory for
+ *
+ * What mm/page_alloc.c, get_pfnblock_flags_mask(), does, which is not there for
+ * modules: a pageblock has its bits in a map of the section or the zone.
+ *
+ * Context: Any.
+ * Return: MIGRATE_UNMOVABLE ...
+ */
+unsigned int frame_migrate_type(const struct page *page)
+{
+	unsigned long pfn = page_to_pfn(page), bit;
+	const unsigned long *map;
+
+#ifdef CONFIG_SPARSEMEM
+	map = section_to_usemap(__pfn_to_section(pfn));
+	pfn &= PAGES_PER_SECTION - 1;
+#else
+	map = page_zone(page)->pageblock_flags;
+	pfn -= pageblock_start_pfn(page_zone(page)->zone_start_pfn);
+#endif
+	bit = (pfn >> pageblock_order) * NR_PAGEBLOCK_BITS;
+	return (READ_ONCE(map[BIT_WORD(bit)]) >> (bit % BITS_PER_LONG)) &
+	       (BIT(PB_migratetype_bits) - 1);
 }

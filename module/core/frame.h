@@ -79,6 +79,7 @@ bool frame_of(const void *address, unsigned long *pfn);
 void frame_mark(struct lab_record *record, void *address, size_t bytes);
 void frame_mark_pages(struct lab_record *record, struct page *const *pages,
 		      unsigned int nr);
+unsigned int frame_migrate_type(const struct page *page);
 void frame_walk(const void *address, size_t bytes, struct lab_frames *frames);
 
 #endif

@@ -725,16 +725,40 @@ static int types_still(void *arg)
  * A pageblock of its own for each type, and nothing else free in the zone:
  * then it is certain what each request finds.
  */
+/*
+ * Not by way of the CPU's lists: those of this order are the same for several
+ * types.
+ */
+static struct page *take_pageblock(struct buddy_types *b, unsigned int type)
+{
+	struct per_cpu_pages *pcp;
+	struct page *page;
+
+	migrate_disable();
+	pcp = this_cpu_ptr(b->zone->per_cpu_pageset);
+	spin_lock(&pcp->lock);
+	page = small_zone_block(b->zone, migrate_gfp[type] | __GFP_MEMALLOC,
+				pageblock_order);
+	spin_unlock(&pcp->lock);
+	migrate_enable();
+	return page;
+}
+
 static int sow_types(struct lab_run *run, struct buddy_types *b)
 {
 	unsigned int type;
 
 	for (type = 0; type < MIGRATE_PCPTYPES; type++) {
-		struct page *page =
-			small_zone_block(b->zone,
-					 migrate_gfp[type] | __GFP_MEMALLOC,
-					 pageblock_order);
+		struct page *page = take_pageblock(b, type);
 
+		/*
+		 * Before 6.10 a free block of more than a pageblock can be of
+		 * two types, and is on the list of the one freed last.
+		 */
+		while (page && frame_migrate_type(page) != type) {
+			hoard_add(&b->rest, page, pageblock_order);
+			page = take_pageblock(b, type);
+		}
 		if (!page)
 			return lab_refuse(run, -ENOMEM,
 					  "zone %s has no whole pageblock for each type",

@@ -140,27 +140,6 @@ static const char *const migrate_types[MIGRATE_TYPES] = {
 #endif
 };
 
-/*
- * What mm/page_alloc.c, get_pfnblock_flags_mask(), does, which is not there for
- * modules: a frame's pageblock has its bits in a map of the section or the zone.
- */
-static unsigned int migrate_type(const struct page *page, unsigned long pfn)
-{
-	const unsigned long *map;
-	unsigned long bit;
-
-#ifdef CONFIG_SPARSEMEM
-	map = section_to_usemap(__pfn_to_section(pfn));
-	pfn &= PAGES_PER_SECTION - 1;
-#else
-	map = page_zone(page)->pageblock_flags;
-	pfn -= pageblock_start_pfn(page_zone(page)->zone_start_pfn);
-#endif
-	bit = (pfn >> pageblock_order) * NR_PAGEBLOCK_BITS;
-	return (READ_ONCE(map[BIT_WORD(bit)]) >> (bit % BITS_PER_LONG)) &
-	       (BIT(PB_migratetype_bits) - 1);
-}
-
 /**
  * struct page_block - the block that a frame is part of
  * @head:	its first page; the frame's own where it is part of none
@@ -239,7 +218,7 @@ static int page_flags(struct lab_run *run)
 	flags = READ_ONCE(page->flags);
 	head_flags = READ_ONCE(block.head->flags);
 	mapping = (unsigned long)READ_ONCE(block.head->mapping);
-	type = migrate_type(page, pfn);
+	type = frame_migrate_type(page);
 
 	record_number(&run->record, "pfn", pfn);
 	record_number(&run->record, "node", page_to_nid(page));
