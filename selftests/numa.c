@@ -329,7 +329,7 @@ static struct record *run_dry(struct __test_metadata *_metadata,
 
 	take_most(_metadata, 1);
 	pin_to_cpu(find_cpu(1, false));
-	for (tries = 0; tries < QUIET_TRIES && !agreed; tries++) {
+	for (tries = 0; may_try(tries) && !agreed; tries++) {
 		pid_t others = keep_others_off(1);
 		struct numastat before = read_numastat(1), after;
 

@@ -211,7 +211,7 @@ static struct record *check_frame(struct __test_metadata *_metadata,
 	bool quiet = false;
 	char zone[16];
 
-	for (tries = 0; tries < QUIET_TRIES && !quiet; tries++) {
+	for (tries = 0; may_try(tries) && !quiet; tries++) {
 		flags = page_flags(pfn);
 		count = read_page_word("/proc/kpagecount", pfn);
 		record = run("page.flags pfn=%lu", pfn);
