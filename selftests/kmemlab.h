@@ -59,6 +59,7 @@ __attribute__((constructor)) static void need_lab(void)
 	FIXTURE_SETUP(family) {}	\
 	FIXTURE_TEARDOWN(family) {}
 
+/* Whether to try once more; waits before it says so. */
 static inline bool may_try(int tries)
 {
 	if (tries < QUIET_TRIES)
