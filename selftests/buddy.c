@@ -96,7 +96,7 @@ TEST_F(buddy, alignment)
 		EXPECT_EQ(0, place.pfn % pages);
 		EXPECT_EQ(pages, place.pages);
 		EXPECT_EQ(1, place.runs);
-		EXPECT_EQ(0, page_flags(place.pfn) & FLAG_BUDDY);
+		EXPECT_EQ(0, kpageflags(place.pfn) & FLAG_BUDDY);
 		EXPECT_OK("pool.destroy name=aligned");
 	}
 }
@@ -830,7 +830,7 @@ static int nr_buddy(long long pfn, int pages)
 	int i, n = 0;
 
 	for (i = 0; i < pages; i++)
-		n += !!(page_flags(pfn + i) & FLAG_BUDDY);
+		n += !!(kpageflags(pfn + i) & FLAG_BUDDY);
 	return n;
 }
 
@@ -1046,8 +1046,8 @@ TEST_F(buddy, refcount)
 		pid = hold("buddy", "refcount order=5 refs=3 hold_ms=50",
 			   &record);
 		pfn = number_of(&record, "pfn");
-		head = page_flags(pfn);
-		tail = page_flags(pfn + pages - 1);
+		head = kpageflags(pfn);
+		tail = kpageflags(pfn + pages - 1);
 		maps = nr_mappings(pfn);
 		ASSERT_EQ(0, exit_code_of(pid));
 		EXPECT_EQ(FLAG_COMPOUND_HEAD, head & (FLAG_COMPOUND_HEAD |

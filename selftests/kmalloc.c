@@ -241,7 +241,7 @@ TEST_F(kmalloc, types)
 			EXPECT_EQ(count, cell_of(&record, row, "nr_objects"));
 			EXPECT_EQ(1024, cell_of(&record, row, "class_bytes"));
 			pfn = cell_of(&record, row, "slab_pfn");
-			flags = page_flags(pfn);
+			flags = kpageflags(pfn);
 			slab[i] = (flags & FLAG_SLAB) &&
 				  (flags & FLAG_COMPOUND_HEAD);
 			low[i] = zone_of_frame(pfn, &node, zone) &&
@@ -310,10 +310,10 @@ TEST_F(kmalloc, large)
 		pid = hold("kmalloc", large[i].command, &record);
 		pfn = cell_of(&record, "class", "pfn");
 		slab_order = cell_of(&record, "class", "order");
-		in_slab = page_flags(pfn) & FLAG_SLAB;
+		in_slab = kpageflags(pfn) & FLAG_SLAB;
 		slab = is_block(pfn, slab_order);
 		pfn = cell_of(&record, "large", "pfn");
-		block_in_slab = page_flags(pfn) & FLAG_SLAB;
+		block_in_slab = kpageflags(pfn) & FLAG_SLAB;
 		block = is_block(pfn, large[i].order);
 		ASSERT_TRUE(let_go(pid));
 
@@ -525,7 +525,7 @@ TEST_F(kmalloc, kvmalloc)
 	if (zoneinfo_number(0, "DMA", -1, "managed") <= 0)
 		SKIP(return, "kmalloc.kvmalloc: no zone DMA");
 	pid = hold("kmalloc", "kvmalloc hold_ms=60000", &record);
-	flags = page_flags(cell_of(&record, "small", "slab_pfn"));
+	flags = kpageflags(cell_of(&record, "small", "slab_pfn"));
 	in_slab = (flags & FLAG_SLAB) && (flags & FLAG_COMPOUND_HEAD);
 	large = shows_area(&record, "large", 2048);
 	fragmented = shows_area(&record, "fragmented", 16);

@@ -613,7 +613,7 @@ static inline uint64_t read_page_word(const char *path, unsigned long pfn)
 	return word;
 }
 
-static inline uint64_t page_flags(unsigned long pfn)
+static inline uint64_t kpageflags(unsigned long pfn)
 {
 	return read_page_word("/proc/kpageflags", pfn);
 }

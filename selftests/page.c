@@ -106,8 +106,8 @@ static long long nr_tails(long long pfn)
 {
 	long long n = 0;
 
-	while (page_flags(pfn + n) != ~0ULL &&
-	       page_flags(pfn + n) & FLAG_COMPOUND_TAIL)
+	while (kpageflags(pfn + n) != ~0ULL &&
+	       kpageflags(pfn + n) & FLAG_COMPOUND_TAIL)
 		n++;
 	return n;
 }
@@ -126,7 +126,7 @@ static void check_compound(struct __test_metadata *_metadata, int order,
 		 comp ? "yes" : "no");
 	pid = hold("page", command, &record);
 	pfn = number_of(&record, "pfn");
-	head = page_flags(pfn);
+	head = kpageflags(pfn);
 	seen = nr_tails(pfn + 1);
 	ASSERT_LE(0, kill_command(pid));
 	EXPECT_EQ(tails, seen);
@@ -189,9 +189,9 @@ static void check_block(struct __test_metadata *_metadata,
 		ASSERT_GT(NR_ORDERS, order);
 		EXPECT_EQ(pfn >> order, first >> order);
 		for (i = 0; i < 1LL << order; i++)
-			EXPECT_NE(0, page_flags(first + i) & FLAG_BUDDY);
+			EXPECT_NE(0, kpageflags(first + i) & FLAG_BUDDY);
 	} else if (flags & (FLAG_COMPOUND_HEAD | FLAG_COMPOUND_TAIL)) {
-		EXPECT_NE(0, page_flags(first) & FLAG_COMPOUND_HEAD);
+		EXPECT_NE(0, kpageflags(first) & FLAG_COMPOUND_HEAD);
 		EXPECT_EQ((1LL << order) - 1, nr_tails(first + 1));
 		EXPECT_GE(pfn, first);
 		EXPECT_LT(pfn, first + (1LL << order));
@@ -205,19 +205,19 @@ static void check_block(struct __test_metadata *_metadata,
 static struct record *check_frame(struct __test_metadata *_metadata,
 				  unsigned long pfn)
 {
-	uint64_t flags = page_flags(pfn), head = 0, count = 0;
+	uint64_t flags = kpageflags(pfn), head = 0, count = 0;
 	struct record *record = NULL;
 	int tries, node, i;
 	bool quiet = false;
 	char zone[16];
 
 	for (tries = 0; may_try(tries) && !quiet; tries++) {
-		flags = page_flags(pfn);
+		flags = kpageflags(pfn);
 		count = read_page_word("/proc/kpagecount", pfn);
 		record = run("page.flags pfn=%lu", pfn);
 		ASSERT_EQ(0, record->err);
-		head = page_flags(number_of(record, "block_pfn"));
-		quiet = page_flags(pfn) == flags &&
+		head = kpageflags(number_of(record, "block_pfn"));
+		quiet = kpageflags(pfn) == flags &&
 			read_page_word("/proc/kpagecount", pfn) == count;
 	}
 	ASSERT_TRUE(quiet) TH_LOG("frame %lu never held still", pfn);
@@ -281,7 +281,7 @@ static unsigned long find_hole(void)
 				      "start_pfn:") +
 		      zoneinfo_number(zones[n - 1].node, zones[n - 1].zone, -1,
 				      "spanned");
-	while (page_flags(pfn) != ~0ULL && !(page_flags(pfn) & FLAG_NOPAGE))
+	while (kpageflags(pfn) != ~0ULL && !(kpageflags(pfn) & FLAG_NOPAGE))
 		pfn++;
 	return pfn;
 }
@@ -498,7 +498,7 @@ static void count_free(struct __test_metadata *_metadata, long long pfn,
 	}
 }
 
-TEST_F(page, flags_free)
+TEST_F(page, flags)
 {
 	struct zone_counts zones[ZONES_MAX], again[ZONES_MAX];
 	const struct zone_counts *zone = smallest_zone(zones), *after;
