@@ -258,7 +258,7 @@ static int run_all(void)
  * what one of them leaks, so a round that loses nothing shows that none does;
  * in others somebody else took pages.
  */
-TEST_F(ledger, nothing_lost)
+TEST_F_TIMEOUT(ledger, nothing_lost, 240)
 {
 	long long lost = 0;
 	int tries;
