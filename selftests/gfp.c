@@ -452,7 +452,7 @@ TEST_F(gfp, account)
 					 "account order=10 hold_ms=200"));
 		before = cgroup_number(cgroup, "memory.stat", "kernel");
 		ASSERT_EQ(1, write(member.to, &byte, 1));
-		ASSERT_TRUE(await_held("gfp", &record));
+		ASSERT_TRUE(await_held(member.pid, "gfp", &record));
 		held = cgroup_number(cgroup, "memory.stat", "kernel");
 		plain = cell_of(&record, "plain", "pfn");
 		accounted = cell_of(&record, "accounted", "pfn");

@@ -491,7 +491,7 @@ TEST_F(interface, killed)
 			continue;
 		pid = run_aside(RUN, command);
 		if (strstr(command, "hold_ms")) {
-			EXPECT_TRUE(await_held(p->family, &record))
+			EXPECT_TRUE(await_held(pid, p->family, &record))
 			TH_LOG("%s", record.text);
 			EXPECT_LE(0, kill_command(pid)) TH_LOG("%s", command);
 		} else {

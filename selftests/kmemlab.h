@@ -860,12 +860,21 @@ static inline bool is_held(const char *family, struct record *record)
 	       text_is(record, "status", "running");
 }
 
-/* Waits until one does. */
-static inline bool await_held(const char *family, struct record *record)
+static inline bool has_ended(pid_t pid)
+{
+	siginfo_t info = {};
+
+	return !waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) &&
+	       info.si_pid == pid;
+}
+
+/* Waits until one does, or the process that was to run it has ended. */
+static inline bool await_held(pid_t pid, const char *family,
+			      struct record *record)
 {
 	double end = seconds() + 10;
 
-	while (!is_held(family, record) && seconds() < end)
+	while (!is_held(family, record) && !has_ended(pid) && seconds() < end)
 		usleep(1000);
 	return text_is(record, "status", "running");
 }
@@ -883,7 +892,7 @@ static inline pid_t hold(const char *family, const char *command,
 
 	snprintf(file, sizeof(file), LAB "%s/run", family);
 	pid = run_aside(file, command);
-	await_held(family, record);
+	await_held(pid, family, record);
 	return pid;
 }
 
