@@ -39,6 +39,9 @@
 #define QUIET_TRIES	50
 #define QUIET_STEP_MS	2
 
+/* How often a list is looked through that changes while it is shown. */
+#define LOOKS		5
+
 #define KLOG_READ_ALL	3	/* syslog(2) */
 
 /*
@@ -716,17 +719,27 @@ static inline int read_list(const char *path, bool *set, int max)
 	return n;
 }
 
-/* The first line of a file in which @a and @b both stand, or false. */
+/*
+ * The first line of a file in which @a and @b both stand, or false.
+ *
+ * The kernel shows a long list in pieces and counts lines from one to the next
+ * (fs/seq_file.c, m->index), so that a line is left out where one before it goes
+ * meanwhile: it is not there only when it was looked for more than once.
+ */
 static inline bool find_line(const char *path, const char *a, const char *b,
 			     char *line, size_t size)
 {
-	FILE *file = fopen(path, "r");
 	bool found = false;
+	int looks;
 
-	while (file && !found && fgets(line, size, file))
-		found = strstr(line, a) && strstr(line, b);
-	if (file)
-		fclose(file);
+	for (looks = 0; looks < LOOKS && !found; looks++) {
+		FILE *file = fopen(path, "r");
+
+		while (file && !found && fgets(line, size, file))
+			found = strstr(line, a) && strstr(line, b);
+		if (file)
+			fclose(file);
+	}
 	return found;
 }
 
