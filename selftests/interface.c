@@ -312,6 +312,7 @@ TEST_F(interface, modes)
 		{ LAB "pools/mode/alloc", 0200 },
 		{ LAB "pools/mode/free", 0200 },
 		{ LAB "pools/mode/shrink", 0200 },
+		{ LAB "pools/mode/idle", 0200 }, { LAB "pools/mode/use", 0200 },
 		{ LAB "pools/mode/stats", 0400 },
 		{ LAB "pools/mode/layout", 0400 },
 		{ "/proc/kmemlab/summary", 0444 },
@@ -352,7 +353,7 @@ static int read_parameters(struct parameter *list, size_t max)
 {
 	static const char *const families[] = {
 		"buddy", "slab", "kmalloc", "vmalloc", "ioremap", "percpu",
-		"numa", "page", "gfp",
+		"numa", "page", "gfp", "reclaim", "memcg",
 	};
 	struct parameter parameter = {};
 	char path[128], line[256];

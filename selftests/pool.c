@@ -108,6 +108,59 @@ TEST_F(pool, free_order)
 	EXPECT_OK("pool.destroy name=order");
 }
 
+/* Objects that are idle are still the pool's, and no other kind knows them. */
+TEST_F(pool, idle)
+{
+	long long held = read_number(LAB "held_bytes");
+
+	ASSERT_OK("pool.create name=cached allocator=reclaimable size=512");
+	ASSERT_OK("pool.alloc name=cached count=1000");
+	EXPECT_OK("pool.idle name=cached count=600");
+	EXPECT_EQ(400, pool_number("cached", "nr_objects"));
+	EXPECT_EQ(600, pool_number("cached", "nr_idle"));
+	EXPECT_EQ(400, count_layout("cached"));
+	EXPECT_EQ(ERANGE, run("pool.idle name=cached count=401")->err);
+	EXPECT_EQ(ERANGE, run("pool.free name=cached count=401")->err);
+	/* As many as there are. */
+	EXPECT_EQ(600, number_of(run("pool.use name=cached count=5000"),
+				 "nr_moved"));
+	EXPECT_EQ(1000, count_layout("cached"));
+	EXPECT_OK("pool.idle name=cached count=1000 order=random");
+	EXPECT_EQ(0, count_layout("cached"));
+	EXPECT_OK("pool.destroy name=cached");
+	EXPECT_EQ(held, read_number(LAB "held_bytes"));
+
+	ASSERT_OK("pool.create name=plain allocator=slab size=512");
+	ASSERT_OK("pool.alloc name=plain count=2");
+	EXPECT_EQ(EOPNOTSUPP, run("pool.idle name=plain count=1")->err);
+	EXPECT_EQ(EOPNOTSUPP, run("pool.use name=plain count=1")->err);
+	EXPECT_EQ(ERANGE, run("pool.create name=small allocator=reclaimable size=8")
+			  ->err);
+	EXPECT_OK("pool.destroy name=plain");
+}
+
+/* What reclaim takes is no longer charged, when all of it is gone. */
+TEST_F(pool, idle_charge)
+{
+	long long empty, full;
+	double end = seconds() + 10;
+
+	ASSERT_OK("pool.create name=cached allocator=reclaimable size=512");
+	empty = pool_number("cached", "held_bytes");
+	ASSERT_OK("pool.alloc name=cached count=1000");
+	full = pool_number("cached", "held_bytes");
+	EXPECT_LT(empty + 1000 * 512, full);
+	ASSERT_OK("pool.idle name=cached count=1000");
+	EXPECT_EQ(full, pool_number("cached", "held_bytes"));
+	ASSERT_EQ(0, write_file("/proc/sys/vm/drop_caches", "2"));
+	/* A worker settles up. */
+	while (pool_number("cached", "held_bytes") != empty && seconds() < end)
+		usleep(1000);
+	EXPECT_EQ(empty, pool_number("cached", "held_bytes"));
+	EXPECT_EQ(1000, pool_number("cached", "nr_given"));
+	EXPECT_OK("pool.destroy name=cached");
+}
+
 /* A pool's row in /proc/slabinfo, and what shrinking gives back. */
 TEST_F(pool, slabinfo)
 {

@@ -6,8 +6,10 @@
 #ifndef KMEMLAB_COMPAT_H
 #define KMEMLAB_COMPAT_H
 
+#include <linux/list_lru.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
+#include <linux/shrinker.h>
 #include <linux/slab.h>
 #include <linux/version.h>
 
@@ -101,6 +103,97 @@ static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
 {
 	vma->vm_flags |= flags;
 }
+#endif
+
+/*
+ * 6.7 made shrinkers objects of their own: allocated, filled in, registered.
+ * Before it, registering one also gave it the number that its lists need, so
+ * here it is registered at once, and asked nothing until it is filled in.
+ */
+typedef unsigned long compat_shrink_fn(struct shrinker *shrinker,
+				       struct shrink_control *sc);
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+struct compat_shrinker {
+	struct shrinker shrinker;
+	void *private_data;
+};
+
+static inline unsigned long compat_count_nothing(struct shrinker *shrinker,
+						 struct shrink_control *sc)
+{
+	return 0;
+}
+
+static inline struct shrinker *compat_shrinker_alloc(unsigned int flags,
+						     const char *name)
+{
+	struct compat_shrinker *own = kzalloc(sizeof(*own), GFP_KERNEL);
+
+	if (!own)
+		return NULL;
+	own->shrinker.flags = flags;
+	own->shrinker.seeks = DEFAULT_SEEKS;
+	own->shrinker.count_objects = compat_count_nothing;
+	if (!register_shrinker(&own->shrinker, "%s", name))
+		return &own->shrinker;
+	kfree(own);
+	return NULL;
+}
+
+static inline void **compat_shrinker_private(struct shrinker *shrinker)
+{
+	return &container_of(shrinker, struct compat_shrinker,
+			     shrinker)->private_data;
+}
+
+static inline void compat_shrinker_start(struct shrinker *shrinker,
+					 compat_shrink_fn *count,
+					 compat_shrink_fn *scan)
+{
+	shrinker->scan_objects = scan;
+	/* All who go through the list now have gone before it is counted. */
+	synchronize_shrinkers();
+	WRITE_ONCE(shrinker->count_objects, count);
+}
+
+static inline void shrinker_free(struct shrinker *shrinker)
+{
+	unregister_shrinker(shrinker);
+	kfree(container_of(shrinker, struct compat_shrinker, shrinker));
+}
+#else
+static inline struct shrinker *compat_shrinker_alloc(unsigned int flags,
+						     const char *name)
+{
+	return shrinker_alloc(flags, "%s", name);
+}
+
+static inline void **compat_shrinker_private(struct shrinker *shrinker)
+{
+	return &shrinker->private_data;
+}
+
+static inline void compat_shrinker_start(struct shrinker *shrinker,
+					 compat_shrink_fn *count,
+					 compat_shrink_fn *scan)
+{
+	shrinker->count_objects = count;
+	shrinker->scan_objects = scan;
+	shrinker_register(shrinker);
+}
+#endif
+
+/* 6.8 let list_lru_add() be told the node and the cgroup of what is added. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+#define list_lru_add_obj	list_lru_add
+#endif
+
+/* 6.13 no longer hands the list's lock to who walks it. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+#define COMPAT_LRU_LOCK	spinlock_t *lock,
+#else
+#define COMPAT_LRU_LOCK
 #endif
 
 /*

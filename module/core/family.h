@@ -90,7 +90,8 @@ struct lab_experiment {
  * @align:	alignment of an object in bytes, for percpu
  * @node:	where the objects are, for node
  * @cache:	the cache, for slab; owner: this source
- * @reserve:	what the allocator keeps ready, for mempool; owner: this source
+ * @reserve:	what the allocator keeps ready, for mempool; or idle, for
+ *		reclaimable; owner: this source
  * @device:	on whose behalf, for dma; owner: this source
  * @keeps_slabs: objects share slabs, which go back to the page allocator only
  *		when all their objects are free; so what was charged once stays
@@ -99,8 +100,10 @@ struct lab_experiment {
  *		one
  * @merge_id:	for slab: tells the names of merged caches apart; -1 for a cache
  *		of its own
+ * @given:	called by the allocator when the kernel has taken idle objects back;
+ *		set by the pool before @open.  Must not sleep
  *
- * All fields are set by @open and constant until @close.
+ * All other fields are set by @open; all are constant until @close.
  */
 struct lab_source {
 	const struct lab_allocator *allocator;
@@ -117,6 +120,19 @@ struct lab_source {
 	bool keeps_slabs;
 	char cache_name[LAB_CACHE_NAME_SIZE];
 	int merge_id;
+	void (*given)(struct lab_source *source);
+};
+
+/**
+ * struct lab_idle_counts - objects that nobody uses, which the kernel may take
+ * @nr_idle:	how many there are
+ * @nr_asked:	how many the kernel has asked to have looked at
+ * @nr_given:	how many it was given
+ */
+struct lab_idle_counts {
+	u64 nr_idle;
+	u64 nr_asked;
+	u64 nr_given;
 };
 
 /**
@@ -141,6 +157,13 @@ struct lab_source {
  * @free_bulk:	takes @nr objects back in one call; goes with @alloc_bulk
  * @address:	the kernel virtual address at which an object can be looked at;
  *		NULL where the object is that address itself
+ * @idle:	takes an object that nobody uses any more, but that would be of use
+ *		again; the kernel may take it at any time.  NULL where the
+ *		allocator knows no such objects.  Process context
+ * @reuse:	hands out an idle object, or NULL: the one used least recently of
+ *		the first node and cgroup that has any; goes with @idle.  Process
+ *		context
+ * @count_idle:	how it stands with them; goes with @idle.  Any context
  *
  * Used by pools, which hold objects for the user, and by each experiment of the
  * family that needs plain objects.
@@ -160,6 +183,10 @@ struct lab_allocator {
 	void (*free_bulk)(struct lab_source *source, unsigned int nr,
 			  void **objects);
 	const void *(*address)(struct lab_source *source, void *object);
+	void (*idle)(struct lab_source *source, void *object);
+	void *(*reuse)(struct lab_source *source);
+	void (*count_idle)(const struct lab_source *source,
+			   struct lab_idle_counts *counts);
 };
 
 /**
@@ -206,5 +233,7 @@ extern const struct lab_family percpu_family;
 extern const struct lab_family numa_family;
 extern const struct lab_family page_family;
 extern const struct lab_family gfp_family;
+extern const struct lab_family reclaim_family;
+extern const struct lab_family memcg_family;
 
 #endif

@@ -120,6 +120,28 @@ static size_t nr_objects(const struct lab_pool *pool)
 	return shelf_count(&pool->shelf) - pool->surplus;
 }
 
+/* Whether the pool's objects can be idle, to be taken back by the kernel. */
+static bool knows_idle(const struct lab_pool *pool)
+{
+	return pool->source.allocator->idle;
+}
+
+static void count_idle(const struct lab_pool *pool,
+		       struct lab_idle_counts *counts)
+{
+	*counts = (struct lab_idle_counts){};
+	if (knows_idle(pool))
+		pool->source.allocator->count_idle(&pool->source, counts);
+}
+
+static size_t nr_idle(const struct lab_pool *pool)
+{
+	struct lab_idle_counts counts;
+
+	count_idle(pool, &counts);
+	return counts.nr_idle;
+}
+
 /* An object and its pointer on the shelf. */
 static u64 object_charge(const struct lab_pool *pool)
 {
@@ -216,7 +238,7 @@ static void lower_charge(struct lab_pool *pool, size_t keep)
 /* After objects were freed: bookkeeping and charges go back. */
 static void tidy_up(struct lab_pool *pool)
 {
-	size_t count = shelf_count(&pool->shelf);
+	size_t count = shelf_count(&pool->shelf) + nr_idle(pool);
 
 	shelf_trim(&pool->shelf);
 	if (!pool->source.keeps_slabs || !count)
@@ -238,7 +260,7 @@ static void drop_surplus(struct lab_pool *pool)
 		pool->surplus -= nr;
 		cond_resched();
 		if (pool->surplus && fatal_signal_pending(current)) {
-			queue_work(system_unbound_wq, &pool->drop_work);
+			queue_work(system_unbound_wq, &pool->tidy_work);
 			return;
 		}
 	}
@@ -246,14 +268,24 @@ static void drop_surplus(struct lab_pool *pool)
 	tidy_up(pool);
 }
 
-static void drop_surplus_work(struct work_struct *work)
+static void tidy_up_work(struct work_struct *work)
 {
-	struct lab_pool *pool = container_of(work, struct lab_pool, drop_work);
+	struct lab_pool *pool = container_of(work, struct lab_pool, tidy_work);
 
 	mutex_lock(&pool->lock);
 	if (pool->surplus)
 		drop_surplus(pool);
+	else if (!pool->closed)
+		tidy_up(pool);
 	mutex_unlock(&pool->lock);
+}
+
+/* Reclaim cannot wait for the pool's lock, whose owner may wait for reclaim. */
+static void objects_given(struct lab_source *source)
+{
+	struct lab_pool *pool = container_of(source, struct lab_pool, source);
+
+	queue_work(system_unbound_wq, &pool->tidy_work);
 }
 
 /* Locks a pool that has no surplus. */
@@ -286,6 +318,23 @@ static int free_objects(struct lab_run *run, struct lab_pool *pool,
 	}
 	tidy_up(pool);
 	run->kept_pages += kept_pages(pool) - kept;
+	return err;
+}
+
+/* Frees what nobody uses, or a part of it where the command is cancelled. */
+static int free_idle(struct lab_pool *pool, char *reason)
+{
+	size_t nr = 0;
+	void *object;
+	int err = 0;
+
+	while (!err && knows_idle(pool) &&
+	       (object = pool->source.allocator->reuse(&pool->source))) {
+		free_object(pool, object);
+		if (++nr % POOL_BATCH == 0)
+			err = context_breathe(reason);
+	}
+	tidy_up(pool);
 	return err;
 }
 
@@ -358,7 +407,7 @@ static int alloc_objects(struct lab_run *run, struct lab_pool *pool,
 	s64 kept = kept_pages(pool);
 	int err;
 
-	err = raise_charge(run, pool, had + count);
+	err = raise_charge(run, pool, had + nr_idle(pool) + count);
 	while (!err && count) {
 		size_t nr = min(batch_size(pool), count);
 
@@ -400,11 +449,12 @@ static int pool_create(struct lab_run *run)
 	if (!pool)
 		return -ENOMEM;
 	pool->door = pool + 1;
-	INIT_WORK(&pool->drop_work, drop_surplus_work);
+	INIT_WORK(&pool->tidy_work, tidy_up_work);
 	mutex_init(&pool->lock);
 	spin_lock_init(&pool->counts_lock);
 	strscpy(pool->name, name, sizeof(pool->name));
 	pool->source.allocator = registry_allocator(lab_word(run, "allocator"));
+	pool->source.given = objects_given;
 
 	err = budget_charge(POOL_BYTES, run->reason);
 	if (err)
@@ -464,10 +514,15 @@ static void remove_pool(struct lab_pool *pool)
 {
 	if (pool_watcher)
 		pool_watcher->removed(pool);
-	cancel_work_sync(&pool->drop_work);
-	shelf_free(&pool->shelf);
+	/* Reclaim may have our last objects in hand, and say so until then. */
+	mutex_lock(&pool->lock);
+	pool->closed = true;
+	mutex_unlock(&pool->lock);
 	if (pool->source.allocator->close)
 		pool->source.allocator->close(&pool->source);
+	cancel_work_sync(&pool->tidy_work);
+	shelf_free(&pool->shelf);
+	lower_charge(pool, 0);
 	mutex_lock(&pools_lock);
 	list_del(&pool->node);
 	hash_del(&pool->bucket);
@@ -501,8 +556,12 @@ static int pool_destroy(struct lab_run *run)
 	/* Nobody else has a use of it or can get one, but its worker may run. */
 	err = lock_pool(run, pool);
 	if (!err) {
-		count = shelf_count(&pool->shelf);
-		err = free_objects(run, pool, count, POOL_LIFO);
+		count = pool->nr_frees;
+		err = free_objects(run, pool, shelf_count(&pool->shelf),
+				   POOL_LIFO);
+		if (!err)
+			err = free_idle(pool, run->reason);
+		count = pool->nr_frees - count;
 		mutex_unlock(&pool->lock);
 	}
 	if (err) {
@@ -569,6 +628,97 @@ drop:
 	return err;
 }
 
+static int refuse_idle(struct lab_run *run, const struct lab_pool *pool)
+{
+	return lab_refuse(run, -EOPNOTSUPP,
+			  "%s knows no objects that are idle",
+			  pool->source.allocator->name);
+}
+
+static void record_moved(struct lab_run *run, struct lab_pool *pool, size_t nr)
+{
+	record_text(&run->record, "pool", "%s", pool->name);
+	record_number(&run->record, "nr_moved", nr);
+	record_number(&run->record, "nr_objects", shelf_count(&pool->shelf));
+	record_number(&run->record, "nr_idle", nr_idle(pool));
+}
+
+static int make_idle(struct lab_run *run, struct lab_pool *pool)
+{
+	size_t count = lab_number(run, "count");
+	size_t had = shelf_count(&pool->shelf), nr = 0;
+	enum pool_order order = lab_number(run, "order");
+	int err = 0;
+
+	if (count > had)
+		return lab_refuse(run, -ERANGE,
+				  "count=%zu is more than the %zu objects in use",
+				  count, had);
+	while (!err && nr < count) {
+		pool->source.allocator->idle(&pool->source,
+					     take_object(pool, order));
+		if (++nr % POOL_BATCH == 0)
+			err = context_breathe(run->reason);
+	}
+	tidy_up(pool);
+	record_moved(run, pool, nr);
+	return err;
+}
+
+/* As many as there still are: the kernel takes some whenever it likes. */
+static int use_idle(struct lab_run *run, struct lab_pool *pool)
+{
+	size_t count = lab_number(run, "count"), nr = 0;
+	void *object;
+	int err = 0;
+
+	while (!err && nr < count) {
+		err = shelf_reserve(&pool->shelf);
+		if (err)
+			break;
+		object = pool->source.allocator->reuse(&pool->source);
+		if (!object)
+			break;
+		shelf_push(&pool->shelf, object);
+		if (++nr % POOL_BATCH == 0)
+			err = context_breathe(run->reason);
+	}
+	tidy_up(pool);
+	record_moved(run, pool, nr);
+	return err;
+}
+
+/* What idle and use have in common: the pool and its lock. */
+static int move_objects(struct lab_run *run,
+			int (*move)(struct lab_run *run, struct lab_pool *pool))
+{
+	struct lab_pool *pool = get_pool(run);
+	s64 kept;
+	int err;
+
+	if (!pool)
+		return -EINVAL;
+	err = knows_idle(pool) ? lock_pool(run, pool) : refuse_idle(run, pool);
+	if (!err) {
+		kept = kept_pages(pool);
+		err = move(run, pool);
+		run->kept_pages += kept_pages(pool) - kept;
+		mutex_unlock(&pool->lock);
+	}
+	pool_drop(pool);
+	return err;
+}
+
+static int pool_idle(struct lab_run *run)
+{
+	return move_objects(run, make_idle);
+}
+
+static int pool_use(struct lab_run *run)
+{
+	return move_objects(run, use_idle);
+}
+
 static int pool_shrink(struct lab_run *run)
 {
 	struct lab_pool *pool = get_pool(run);
@@ -612,8 +762,10 @@ int pool_show_stats(struct lab_record *record, void *object)
 {
 	struct lab_pool *pool = object;
 	struct lab_pool_counts counts;
+	struct lab_idle_counts idle;
 
 	pool_counts(pool, &counts);
+	count_idle(pool, &idle);
 	record_text(record, "name", "%s", pool->name);
 	record_text(record, "allocator", "%s", pool->source.allocator->name);
 	if (pool->source.cache_name[0])
@@ -624,6 +776,11 @@ int pool_show_stats(struct lab_record *record, void *object)
 	record_number(record, "nr_allocs", counts.nr_allocs);
 	record_number(record, "nr_frees", counts.nr_frees);
 	record_number(record, "nr_failed", counts.nr_failed);
+	if (knows_idle(pool)) {
+		record_number(record, "nr_idle", idle.nr_idle);
+		record_number(record, "nr_asked", idle.nr_asked);
+		record_number(record, "nr_given", idle.nr_given);
+	}
 	record_number(record, "held_bytes", counts.held_bytes);
 	record_number(record, "bookkeeping_bytes", counts.bookkeeping_bytes);
 	return 0;
@@ -772,9 +929,11 @@ void pool_watch(const struct lab_pool_watcher *watcher)
 void pool_exit(void)
 {
 	struct lab_pool *pool, *next;
+	char reason[LAB_REASON_SIZE];
 
 	list_for_each_entry_safe(pool, next, &pools, node) {
-		cancel_work_sync(&pool->drop_work);
+		/* No command is left, but reclaim and the worker are. */
+		mutex_lock(&pool->lock);
 		pool->surplus = 0;
 		while (shelf_count(&pool->shelf)) {
 			free_batch(pool, min(batch_size(pool),
@@ -782,7 +941,9 @@ void pool_exit(void)
 				   POOL_LIFO);
 			cond_resched();
 		}
-		lower_charge(pool, 0);
+		while (free_idle(pool, reason))
+			;
+		mutex_unlock(&pool->lock);
 		remove_pool(pool);
 	}
 }
@@ -854,6 +1015,14 @@ static const struct lab_param free_params[] = {
 	{}
 };
 
+static const struct lab_param idle_params[] = {
+	POOL_NAME_PARAM,
+	POOL_COUNT_PARAM,
+	{ .name = "order", .help = "which objects first", .type = LAB_CHOICE,
+	  .choices = pool_orders, .def = POOL_FIFO },
+	{}
+};
+
 static const struct lab_experiment pool_verbs[] = {
 	{ .name = "create", .run = pool_create, .keeps = true,
 	  .params = create_params, .more_params = params_of_allocator,
@@ -867,6 +1036,12 @@ static const struct lab_experiment pool_verbs[] = {
 	{ .name = "free", .run = pool_free, .keeps = true,
 	  .params = free_params,
 	  .help = "free objects, the newest, the oldest or any" },
+	{ .name = "idle", .run = pool_idle, .keeps = true,
+	  .params = idle_params,
+	  .help = "stop using objects: the kernel may take them back" },
+	{ .name = "use", .run = pool_use, .keeps = true,
+	  .params = alloc_params,
+	  .help = "use idle objects again, of each node and cgroup the oldest first" },
 	{ .name = "shrink", .run = pool_shrink, .keeps = true,
 	  .params = shrink_params,
 	  .help = "let the allocator give back what it keeps for later" },

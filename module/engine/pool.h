@@ -17,7 +17,7 @@
 
 /**
  * struct lab_pool_counts - what a pool has done and holds
- * @nr_objects:	objects held
+ * @nr_objects:	objects held, less those that are idle
  * @nr_allocs:	objects allocated so far
  * @nr_frees:	objects freed so far
  * @nr_failed:	commands that did not get what they asked for
@@ -47,11 +47,13 @@ struct lab_pool_counts {
  * @leaving:	it is being destroyed, and is found no more; protected by the
  *		pools' lock
  * @door:	room that the watcher asked for, behind this struct
- * @drop_work:	frees the surplus of a command that was killed
+ * @tidy_work:	frees the surplus of a command that was killed, and settles up for
+ *		objects that the kernel took back
  * @counts_lock: protects @counts; innermost
  * @counts:	the counts below as of the last batch, for those who only look
  * @lock:	protects all that follows
  * @shelf:	the objects
+ * @closed:	its allocator has been told that nothing more is asked of it
  * @surplus:	how many of the newest objects a failed command left to be freed
  * @charged:	for how many objects the budget is charged; not fewer than there
  *		are
@@ -68,13 +70,14 @@ struct lab_pool {
 	unsigned int users;
 	bool leaving;
 	void *door;
-	struct work_struct drop_work;
+	struct work_struct tidy_work;
 
 	spinlock_t counts_lock;	/* protects counts */
 	struct lab_pool_counts counts;
 
 	struct mutex lock;	/* protects all that follows */
 	struct lab_shelf shelf;
+	bool closed;
 	size_t surplus;
 	size_t charged;
 	size_t charged_before;

@@ -19,6 +19,8 @@ const struct lab_family *const lab_families[] = {
 	&numa_family,
 	&page_family,
 	&gfp_family,
+	&reclaim_family,
+	&memcg_family,
 	&pool_family,
 	NULL
 };
@@ -65,6 +67,7 @@ static int check_allocator(const char *family, const struct lab_allocator *a)
 {
 	if (bad_name(a->name) || !a->help || !a->open || !a->alloc ||
 	    !a->free || !a->alloc_bulk != !a->free_bulk ||
+	    !a->idle != !a->reuse || !a->idle != !a->count_idle ||
 	    registry_allocator(a->name) != a) {
 		pr_err("%s.%s is not well-formed\n", family, a->name);
 		return -EINVAL;

@@ -25,6 +25,8 @@
 
 /* What an object is filled with before it is freed. */
 #define DIRT			0xff
+/* Pairs between two looks at signals. */
+#define LOOP_BATCH		1024
 
 /* The words for the types of caches, and the flag that chooses each. */
 static const char *const type_words[] = {
@@ -586,6 +588,27 @@ static int kmalloc_kvmalloc(struct lab_run *run)
 
 /* The allocator */
 
+static int kmalloc_loop(struct lab_run *run)
+{
+	size_t size = lab_number(run, "size");
+	u64 rounds = lab_number(run, "rounds"), nr = 0;
+	int err;
+
+	err = lab_charge(run, kmalloc_size_roundup(size));
+	while (!err && nr < rounds) {
+		void *object = kmalloc(size, GFP_LAB);
+
+		if (!object)
+			return -ENOMEM;
+		kfree(object);
+		if (++nr % LOOP_BATCH == 0)
+			err = context_breathe(run->reason);
+	}
+	record_number(&run->record, "size", size);
+	record_number(&run->record, "nr_pairs", nr);
+	return err;
+}
+
 static int kmalloc_open(struct lab_source *source, struct lab_run *run,
 			const char *name)
 {
@@ -704,7 +727,17 @@ static const struct lab_param kvmalloc_params[] = {
 	{}
 };
 
+static const struct lab_param loop_params[] = {
+	{ .name = "size", .help = "of an object, in bytes", .min = 1,
+	  .max = KMALLOC_MAX_CACHE_SIZE, .def = 64 },
+	{ .name = "rounds", .help = "to allocate one and free it", .min = 1,
+	  .max = 10000000, .def = 100000 },
+	{}
+};
+
 static const struct lab_experiment kmalloc_experiments[] = {
+	{ .name = "loop", .run = kmalloc_loop, .params = loop_params,
+	  .help = "a loop of kmalloc and kfree leaves the page allocator alone" },
 	{ .name = "classes", .run = kmalloc_classes, .params = classes_params,
 	  .help = "each size is served by the smallest class that holds it" },
 	{ .name = "types", .run = kmalloc_types, .params = types_params,
