@@ -88,7 +88,7 @@ need_kernel()
 	if [ -z "${KREL:-}" ]; then
 		vars=$(scripts/kernel "$1") || exit
 		eval "$vars"
-		export KREL KDIR KCONFIG KSRC KIMAGE
+		export KREL KDIR KCONFIG KSRC KIMAGE KMODULES
 	fi
 }
 
@@ -99,7 +99,7 @@ prepare()
 	STEP=1/$1 scripts/setup build guest || return
 	vars=$(STEP=2/$1 scripts/kernel) || return
 	eval "$vars"
-	export KREL KDIR KCONFIG KSRC KIMAGE
+	export KREL KDIR KCONFIG KSRC KIMAGE KMODULES
 	STEP=3/$1 scripts/build module >/dev/null || return
 	STEP=4/$1 scripts/build selftests || return
 	STEP=5/$1 scripts/initramfs || return
