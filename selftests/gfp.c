@@ -361,72 +361,16 @@ static uint64_t charged_to(unsigned long pfn)
 	return read_page_word("/proc/kpagecgroup", pfn);
 }
 
-struct member {
-	pid_t pid;
-	int to, from;
-};
-
-/*
- * A process in a cgroup that runs a command, says so, waits, runs it with
- * another argument, says so and waits to end.  It opens the files before, so
- * that what it does in between is charged for nothing else.
- */
-static void be_member(const char *cgroup, const char *first,
-		      const char *second, int from, int to)
+static long long charged_bytes(const char *cgroup)
 {
-	int one = open(LAB "gfp/run", O_WRONLY);
-	int two = open(LAB "gfp/run", O_WRONLY);
-	char byte = 0;
-
-	if (cgroup_enter(cgroup) ||
-	    write(one, first, strlen(first)) < 0 || write(to, &byte, 1) != 1 ||
-	    read(from, &byte, 1) != 1 ||
-	    write(two, second, strlen(second)) < 0 ||
-	    write(to, &byte, 1) != 1)
-		_exit(1);
-	_exit(read(from, &byte, 1) != 1);
-}
-
-static bool start_member(struct member *member, const char *cgroup,
-			 const char *first, const char *second)
-{
-	int down[2], up[2];
-	char byte;
-
-	if (pipe(down) || pipe(up))
-		return false;
-	member->pid = fork();
-	if (!member->pid) {
-		close(down[1]);
-		close(up[0]);
-		be_member(cgroup, first, second, down[0], up[1]);
-	}
-	close(down[0]);
-	close(up[1]);
-	member->to = down[1];
-	member->from = up[0];
-	return read(member->from, &byte, 1) == 1;
-}
-
-static int end_member(struct member *member)
-{
-	char byte = 0;
-	int err = write(member->to, &byte, 1) != 1;
-
-	close(member->to);
-	close(member->from);
-	return exit_code_of(member->pid) || err;
+	cgroup_flush(cgroup);
+	return cgroup_number(cgroup, "memory.stat", "kernel");
 }
 
 /*
  * A block of 1024 pages is charged to the cgroup while it is held, and one
- * without the flag, held at the same time, is not.
- *
- * memory.stat is brought up to date when it is read, unless too little has
- * changed (mm/memcontrol.c, mem_cgroup_flush_stats()): more than 64 pages on
- * each CPU, and so it is after such a block was charged or uncharged, which is
- * what the first of two runs is for.  The kernel flushes every two seconds,
- * too, and other objects of the process are charged; then it is tried again.
+ * without the flag, held at the same time, is not.  Other objects of the process
+ * are charged, too; then it is tried again.
  */
 TEST_F(gfp, account)
 {
@@ -437,23 +381,20 @@ TEST_F(gfp, account)
 	bool plain_block, accounted_block;
 	int tries;
 
-	if (sysconf(_SC_NPROCESSORS_ONLN) * 64 >= nr_pages)
-		SKIP(return, "gfp.account: more CPUs than one block can tell");
 	if (access("/proc/kpagecgroup", R_OK) || !cgroup_make(cgroup))
 		SKIP(return, "gfp.account: no memory controller of cgroup v2");
 	inode = cgroup_inode(cgroup);
 	for (tries = 0; may_try(tries); tries++) {
 		long long before, held, after;
 		struct member member;
-		char byte = 0;
 		bool in_time;
 
-		ASSERT_TRUE(start_member(&member, cgroup, "account order=10",
+		ASSERT_TRUE(start_member(&member, cgroup, "gfp",
 					 "account order=10 hold_ms=200"));
-		before = cgroup_number(cgroup, "memory.stat", "kernel");
-		ASSERT_EQ(1, write(member.to, &byte, 1));
+		before = charged_bytes(cgroup);
+		ASSERT_TRUE(tell_member(&member));
 		ASSERT_TRUE(await_held(member.pid, "gfp", &record));
-		held = cgroup_number(cgroup, "memory.stat", "kernel");
+		held = charged_bytes(cgroup);
 		plain = cell_of(&record, "plain", "pfn");
 		accounted = cell_of(&record, "accounted", "pfn");
 		plain_block = is_block(plain, 10);
@@ -461,8 +402,8 @@ TEST_F(gfp, account)
 		plain = charged_to(plain);
 		accounted = charged_to(accounted);
 		in_time = is_held("gfp", &record);
-		ASSERT_EQ(1, read(member.from, &byte, 1));
-		after = cgroup_number(cgroup, "memory.stat", "kernel");
+		ASSERT_TRUE(hear_member(&member));
+		after = charged_bytes(cgroup);
 		ASSERT_EQ(0, end_member(&member));
 		if (in_time && after == before &&
 		    held - before == nr_pages * (long long)PAGE_BYTES)

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/mempolicy.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -18,7 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/klog.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -44,17 +47,35 @@
 
 #define KLOG_READ_ALL	3	/* syslog(2) */
 
+static inline bool lab_is_loaded(void)
+{
+	return !access(LAB "experiments", R_OK);
+}
+
 /*
  * Without the module no test of a file can run: skip all of it, before it
- * starts.
+ * starts.  A file whose subject is user space says LAB_OPTIONAL.
  */
+#ifndef LAB_OPTIONAL
 __attribute__((constructor)) static void need_lab(void)
 {
 	if (geteuid())
 		ksft_exit_skip("must be root\n");
-	if (access(LAB "experiments", R_OK))
+	if (!lab_is_loaded())
 		ksft_exit_skip("kmemlab is not loaded, or debugfs not mounted\n");
 }
+#endif
+
+/*
+ * What a test sees, in words: a line of diagnostics in its output, and what the
+ * tour shows of it.
+ */
+#define say(fmt, ...)						\
+	do {							\
+		printf("#   " fmt "\n", ##__VA_ARGS__);	\
+		/* The harness ends a test without flushing. */	\
+		fflush(stdout);					\
+	} while (0)
 
 /* A fixture without data, for the name that it gives to the tests. */
 #define LAB_FIXTURE(family)		\
@@ -595,7 +616,17 @@ static inline bool pin_to_cpu(int cpu)
 	return !sched_setaffinity(0, sizeof(one), &one);
 }
 
+/* From here on the caller takes memory from this node alone. */
+static inline bool bind_to_node(int node)
+{
+	unsigned long nodes = 1UL << node;
+
+	return !syscall(SYS_set_mempolicy, MPOL_BIND, &nodes,
+			8 * sizeof(nodes));
+}
+
 /* Bits of /proc/kpageflags (include/uapi/linux/kernel-page-flags.h). */
+#define FLAG_LRU		(1ULL << 5)
 #define FLAG_SLAB		(1ULL << 7)
 #define FLAG_BUDDY		(1ULL << 10)
 #define FLAG_COMPOUND_HEAD	(1ULL << 15)
@@ -619,6 +650,23 @@ static inline uint64_t read_page_word(const char *path, unsigned long pfn)
 static inline uint64_t kpageflags(unsigned long pfn)
 {
 	return read_page_word("/proc/kpageflags", pfn);
+}
+
+#define PAGEMAP_PFN		((1ULL << 55) - 1)
+
+/* The frame that the caller has mapped at an address, or 0. */
+static inline unsigned long frame_behind(const void *address)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY);
+	uint64_t entry = 0;
+
+	if (fd >= 0) {
+		if (pread(fd, &entry, sizeof(entry), (uintptr_t)address /
+			  PAGE_BYTES * sizeof(entry)) != sizeof(entry))
+			entry = 0;
+		close(fd);
+	}
+	return entry & PAGEMAP_PFN;
 }
 
 /*
@@ -803,6 +851,18 @@ static inline long long cgroup_number(const char *name, const char *file,
 	return keyed_number(cgroup_path(name, file), key);
 }
 
+/*
+ * Has what each CPU has counted added to memory.stat.  Reading that does so only
+ * when much has changed; cpu.stat always does, and for all controllers
+ * (kernel/cgroup/rstat.c, cgroup_base_stat_cputime_show()).
+ */
+static inline void cgroup_flush(const char *name)
+{
+	char text[1024];
+
+	read_file(cgroup_path(name, "cpu.stat"), text, sizeof(text));
+}
+
 /* What /proc/kpagecgroup has for the frames that are charged to it. */
 static inline uint64_t cgroup_inode(const char *name)
 {
@@ -838,6 +898,22 @@ static inline int exit_code_of(pid_t pid)
 	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
 		return -1;
 	return WEXITSTATUS(status);
+}
+
+/*
+ * Runs a command as a member of a cgroup, or of the caller's, which pays for what
+ * it allocates.  Returns 0, the errno of the write, or -1.
+ */
+static inline int run_in_group(const char *group, int cpu, const char *command)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		if (!pin_to_cpu(cpu) || (group && cgroup_enter(group)))
+			_exit(255);
+		_exit(write_file("/proc/kmemlab/run", command));
+	}
+	return exit_code_of(pid);
 }
 
 static inline double seconds(void)
@@ -916,6 +992,150 @@ static inline pid_t hold(const char *family, const char *command,
 static inline bool let_go(pid_t pid)
 {
 	return kill_command(pid) >= 0;
+}
+
+/* Waits for a process, so long at the most; whether it has ended. */
+static inline bool await_end(pid_t pid, double limit)
+{
+	double end = seconds() + limit;
+
+	while (!has_ended(pid) && seconds() < end)
+		usleep(1000);
+	return has_ended(pid);
+}
+
+/*
+ * Starts hog (hog.c, which says what its options are) and waits until it has
+ * what it is to take.  Returns its process, or -1 where it could not.
+ */
+__attribute__((format(printf, 1, 2)))
+static inline pid_t hog(const char *fmt, ...)
+{
+	char path[PATH_MAX], options[256], *rest = options, *argv[16], c = 0;
+	ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - 8);
+	int argc = 0, fd[2];
+	pid_t pid;
+	va_list ap;
+
+	if (len < 0 || pipe2(fd, O_CLOEXEC))
+		return -1;
+	path[len] = '\0';
+	strcpy(strrchr(path, '/'), "/hog");
+	va_start(ap, fmt);
+	vsnprintf(options, sizeof(options), fmt, ap);
+	va_end(ap);
+	argv[argc++] = path;
+	while (argc < ARRAY_SIZE(argv) - 1 && (argv[argc] = strsep(&rest, " ")))
+		argc++;
+	argv[argc] = NULL;
+	pid = fork();
+	if (!pid) {
+		/* What it says later is for nobody. */
+		signal(SIGPIPE, SIG_IGN);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		dup2(fd[1], STDOUT_FILENO);
+		execv(path, argv);
+		_exit(127);
+	}
+	close(fd[1]);
+	while (read(fd[0], &c, 1) == 1 && c != '\n')
+		;
+	close(fd[0]);
+	if (c == '\n')
+		return pid;
+	waitpid(pid, NULL, 0);
+	return -1;
+}
+
+/* Ends a process that was started here. */
+static inline void end_process(pid_t pid)
+{
+	if (pid <= 0)
+		return;
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+/**
+ * struct member - a process in a cgroup that is to run one command
+ * @pid:	its process
+ * @to:		where it is told to go on
+ * @from:	where it says that it has
+ */
+struct member {
+	pid_t pid;
+	int to, from;
+};
+
+static inline bool tell_member(const struct member *member)
+{
+	return write(member->to, "", 1) == 1;
+}
+
+/* Waits until it has come so far. */
+static inline bool hear_member(const struct member *member)
+{
+	char byte;
+
+	return read(member->from, &byte, 1) == 1;
+}
+
+/*
+ * The file is open before, so that what is charged between two words of it is the
+ * command's.
+ */
+static inline void be_member(const struct member *self, const char *group,
+			     const char *family, const char *command)
+{
+	char file[128];
+	int fd;
+
+	snprintf(file, sizeof(file), LAB "%s/run", family);
+	fd = open(file, O_WRONLY);
+	if (cgroup_enter(group) || !tell_member(self) || !hear_member(self) ||
+	    write(fd, command, strlen(command)) < 0 || !tell_member(self))
+		_exit(1);
+	_exit(!hear_member(self));
+}
+
+/*
+ * Starts one, and comes back when it is in the group.  Then tell_member() has it
+ * run its command, hear_member() waits for the end of that, and end_member() lets
+ * it go.
+ */
+static inline bool start_member(struct member *member, const char *group,
+				const char *family, const char *command)
+{
+	int down[2], up[2];
+
+	if (pipe(down) || pipe(up))
+		return false;
+	member->pid = fork();
+	if (!member->pid) {
+		close(down[1]);
+		close(up[0]);
+		be_member(&(struct member){ .to = up[1], .from = down[0] },
+			  group, family, command);
+	}
+	close(down[0]);
+	close(up[1]);
+	member->to = down[1];
+	member->from = up[0];
+	return hear_member(member);
+}
+
+static inline void close_member(const struct member *member)
+{
+	close(member->to);
+	close(member->from);
+}
+
+static inline int end_member(const struct member *member)
+{
+	bool told = tell_member(member);
+
+	close_member(member);
+	return exit_code_of(member->pid) || !told;
 }
 
 /*

@@ -8,13 +8,9 @@
 #define MEMORY		"/sys/devices/system/memory/"
 
 /* More of /proc/kpageflags. */
-#define FLAG_LRU		(1ULL << 5)
-#define FLAG_SLAB		(1ULL << 7)
 #define FLAG_ANON		(1ULL << 12)
 #define FLAG_NOPAGE		(1ULL << 20)
 #define FLAG_RESERVED		(1ULL << 32)
-
-#define PAGEMAP_PFN		((1ULL << 55) - 1)
 
 LAB_FIXTURE(page);
 
@@ -244,19 +240,6 @@ static struct record *check_frame(struct __test_metadata *_metadata,
 	return record;
 }
 
-static unsigned long frame_behind(const void *address)
-{
-	int fd = open("/proc/self/pagemap", O_RDONLY);
-	uint64_t entry = 0;
-
-	if (fd >= 0) {
-		pread(fd, &entry, sizeof(entry),
-		      (uintptr_t)address / PAGE_BYTES * sizeof(entry));
-		close(fd);
-	}
-	return entry & PAGEMAP_PFN;
-}
-
 static unsigned long first_kernel_frame(void)
 {
 	unsigned long long start = 0;
@@ -446,6 +429,61 @@ TEST_F(page, flags_anon)
 	EXPECT_EQ(references + 1, number_of(record, "references"));
 	kill_command(pid);
 	munmap(own, bytes);
+}
+
+static void check_mapped(struct __test_metadata *_metadata, unsigned long pfn,
+			 const char *by, int mappings, int references)
+{
+	struct record *record = check_frame(_metadata, pfn);
+
+	EXPECT_EQ(mappings, read_page_word("/proc/kpagecount", pfn));
+	EXPECT_EQ(mappings, number_of(record, "mappings"));
+	EXPECT_EQ(references, number_of(record, "references"));
+	say("%-34s kpagecount %d, references %lld", by, mappings,
+	    number_of(record, "references"));
+}
+
+/*
+ * A page that no process maps, then one, then two.  The file has a reference
+ * itself, and each mapping one more; a page that is new waits in a batch, which
+ * has one as well, so there are more of them than a batch has room for.
+ */
+TEST_F(page, mapcount)
+{
+	const size_t bytes = 64 * PAGE_BYTES;
+	int fd = memfd_create("kmemlab", MFD_CLOEXEC);
+	volatile char *map;
+	unsigned long pfn;
+	pid_t pid;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ftruncate(fd, bytes));
+	map = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		   MAP_SHARED | MAP_POPULATE, fd, 0);
+	ASSERT_NE(MAP_FAILED, map);
+	pfn = frame_behind((char *)map);
+	ASSERT_NE(0, pfn);
+	munmap((char *)map, bytes);
+	check_mapped(_metadata, pfn, "a page of a file, mapped by nobody", 0, 1);
+	map = mmap(NULL, PAGE_BYTES, PROT_READ, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, map);
+	(void)*map;
+	ASSERT_EQ(pfn, frame_behind((char *)map));
+	check_mapped(_metadata, pfn, "mapped by a process", 1, 2);
+	/* A child maps what it touches of a file's pages, and not before. */
+	pid = fork();
+	if (!pid) {
+		(void)*map;
+		raise(SIGSTOP);
+		_exit(0);
+	}
+	waitpid(pid, NULL, WUNTRACED);
+	check_mapped(_metadata, pfn, "and by its child", 2, 3);
+	end_process(pid);
+	check_mapped(_metadata, pfn, "the child has ended", 1, 2);
+	munmap((char *)map, PAGE_BYTES);
+	check_mapped(_metadata, pfn, "mapped by nobody again", 0, 1);
+	close(fd);
 }
 
 /* A page of the file that this program runs from. */

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Kernel memory that a cgroup pays for, and its limit. */
+#include "kmemlab.h"
+
+#define MIB		(1024 * 1024LL)
+#define GROUP		"kmemlab-memcg"
+#define BESIDE		"kmemlab-beside"
+
+LAB_FIXTURE(memcg);
+
+/**
+ * struct kind - a way to get kernel memory
+ * @name:	in the experiment
+ * @key:	of memory.stat
+ * @bytes:	asked for
+ * @extra:	what an object takes beside its own bytes, of which it is known who
+ *		pays: a pointer for each object of a slab (mm/slab.h,
+ *		obj_full_size()), or for each 4 bytes of a per-CPU object
+ *		(mm/percpu-internal.h, pcpu_obj_full_size())
+ */
+struct kind {
+	const char *name, *key;
+	long long bytes, extra;
+};
+
+static const struct kind kinds[] = {
+	{ "kmalloc", "slab_unreclaimable", 8 * MIB, 8 },
+	{ "pages", "kernel", 8 * MIB, 0 },
+	{ "vmalloc", "vmalloc", 8 * MIB, 0 },
+	{ "percpu", "percpu", 2 * MIB, 2048 },
+};
+
+static long long stat_of(const char *key)
+{
+	cgroup_flush(GROUP);
+	return cgroup_number(GROUP, "memory.stat", key);
+}
+
+/*
+ * What is held, by what memory.stat says while it is; and what is left of it
+ * afterwards.  A CPU counts bytes up to a page for itself (mm/memcontrol.c,
+ * mod_objcg_state()), and the process that asks is charged for what it is made
+ * of, which goes with it.
+ */
+static void check_kind(struct __test_metadata *_metadata,
+		       const struct kind *kind, bool account)
+{
+	long long slack = (sysconf(_SC_NPROCESSORS_ONLN) + 1) * PAGE_BYTES;
+	long long before, held, after, total, most;
+	static struct record record;
+	struct member member;
+	char command[128];
+
+	snprintf(command, sizeof(command),
+		 "charge kind=%s bytes=%lld account=%s hold_ms=60000",
+		 kind->name, kind->bytes, account ? "yes" : "no");
+	ASSERT_TRUE(start_member(&member, GROUP, "memcg", command));
+	before = stat_of(kind->key);
+	ASSERT_TRUE(tell_member(&member));
+	ASSERT_TRUE(await_held(member.pid, "memcg", &record));
+	held = stat_of(kind->key);
+	ASSERT_TRUE(let_go(member.pid));
+	close_member(&member);
+	after = stat_of(kind->key);
+
+	total = account ? number_of(&record, "total_bytes") : 0;
+	most = total + (account ? number_of(&record, "nr_objects") *
+				  kind->extra : 0);
+	say("%-8s %-3s %9lld %9lld  %-19s +%8lld, then %+lld", kind->name,
+	    account ? "yes" : "no", number_of(&record, "nr_objects"),
+	    number_of(&record, "total_bytes"), kind->key, held - before,
+	    after - before);
+	EXPECT_LE(kind->bytes, number_of(&record, "total_bytes"));
+	EXPECT_LE(total - slack, held - before)
+		TH_LOG("%s", kind->name);
+	EXPECT_GE(most + slack, held - before)
+		TH_LOG("%s", kind->name);
+	/* Its own goes as well. */
+	EXPECT_GE(slack, after - before)
+		TH_LOG("%s", kind->name);
+}
+
+TEST_F(memcg, charge)
+{
+	int i;
+
+	if (!cgroup_make(GROUP))
+		SKIP(return, "memcg.charge: no memory controller of cgroup v2");
+	say("of       accounted  objects    bytes  memory.stat");
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		check_kind(_metadata, &kinds[i], false);
+		check_kind(_metadata, &kinds[i], true);
+	}
+	EXPECT_EQ(0, cgroup_remove(GROUP));
+}
+
+static long long events(const char *group, const char *key)
+{
+	return cgroup_number(group, "memory.events", key);
+}
+
+TEST_F(memcg, limit)
+{
+	static const char *const keys[] = { "low", "high", "max", "oom",
+					    "oom_kill" };
+	long long beside;
+	pid_t pid;
+	int i;
+
+	if (!cgroup_make(GROUP) || !cgroup_make(BESIDE))
+		SKIP(return, "memcg.limit: no memory controller of cgroup v2");
+	pid = hog("-s 16M -g " BESIDE);
+	ASSERT_LT(0, pid);
+	cgroup_flush(BESIDE);
+	beside = cgroup_number(BESIDE, "memory.stat", "anon");
+	ASSERT_EQ(0, write_file(cgroup_path(GROUP, "memory.max"), "8M"));
+
+	EXPECT_EQ(0, run_in_group(GROUP, 0, "memcg.charge bytes=4M"));
+	EXPECT_EQ(0, events(GROUP, "max"));
+	EXPECT_EQ(ENOMEM, run_in_group(GROUP, 0, "memcg.charge bytes=16M"));
+	say("memory.max 8M: 4 MiB are granted, of 16 MiB the lab gets ENOMEM");
+	EXPECT_LT(0, events(GROUP, "max"));
+	/* The same without the flag is nobody's affair. */
+	EXPECT_EQ(0, run_in_group(GROUP, 0, "memcg.charge bytes=16M account=no"));
+	ASSERT_OK("pool.create name=limit allocator=reclaimable size=1024");
+	EXPECT_EQ(ENOMEM, run_in_group(GROUP, 0,
+				       "pool.alloc name=limit count=16000"));
+	EXPECT_EQ(0, pool_number("limit", "nr_objects"));
+	EXPECT_EQ(0, run_in_group(GROUP, 0, "pool.alloc name=limit count=1000"));
+	EXPECT_EQ(1000, pool_number("limit", "nr_objects"));
+	EXPECT_OK("pool.destroy name=limit");
+	say("a pool of 16000 KiB: ENOMEM, and nothing kept; of 1000 KiB: kept");
+
+	say("memory.events of the group: max %lld, oom %lld, oom_kill %lld",
+	    events(GROUP, "max"), events(GROUP, "oom"),
+	    events(GROUP, "oom_kill"));
+	/* Requests that may fail end nobody. */
+	EXPECT_EQ(0, events(GROUP, "oom_kill"));
+	EXPECT_FALSE(has_ended(pid));
+	for (i = 0; i < ARRAY_SIZE(keys); i++)
+		EXPECT_EQ(0, events(BESIDE, keys[i]));
+	cgroup_flush(BESIDE);
+	EXPECT_EQ(beside, cgroup_number(BESIDE, "memory.stat", "anon"));
+	say("of the group beside it: all 0, and its %lld KiB are there",
+	    beside / 1024);
+	end_process(pid);
+	EXPECT_EQ(0, cgroup_remove(GROUP));
+	EXPECT_EQ(0, cgroup_remove(BESIDE));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,471 @@
+// SPDX-License-Identifier: GPL-2.0
+/* How memory comes back when it is short, and what does not. */
+#include "kmemlab.h"
+#include "disk.h"
+
+#include <sys/mman.h>
+
+#define MIB		(1024 * 1024L)
+#define GROUP		"kmemlab-reclaim"
+#define MIN_FREE	"/proc/sys/vm/min_free_kbytes"
+#define PATIENCE	20
+
+/* Seen to come back, all of it or a part. */
+#define OBJECTS		20000
+#define IN_USE		1000
+#define USED_AGAIN	5000
+
+/* What the node is filled with: enough that reclaim finds what it looks for. */
+#define CACHE_MIB	64
+#define FILL_SHARE	2	/* of the zone may be taken */
+
+FIXTURE(reclaim)
+{
+	long long min_free;
+	struct disk disk;
+	bool has_disk;
+};
+
+FIXTURE_SETUP(reclaim)
+{
+	self->min_free = read_number(MIN_FREE);
+	self->has_disk = disk_make(&self->disk, "kmemlab-file", CACHE_MIB, 0);
+	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+	/*
+	 * Multi-gen LRU knows only a page again that comes back on the node that
+	 * it was dropped on (mm/workingset.c, lru_gen_refault()).
+	 */
+	ASSERT_TRUE(pin_to_cpu(0));
+}
+
+static void set_min_free(long long kib)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%lld", kib);
+	write_file(MIN_FREE, text);
+}
+
+FIXTURE_TEARDOWN(reclaim)
+{
+	set_min_free(self->min_free);
+	/* What a test that failed has left would be in the way of others. */
+	run("pool.destroy name=cached");
+	if (self->has_disk)
+		disk_end(&self->disk);
+}
+
+/*
+ * A zone of a node that is smaller than the others, so that its marks can be
+ * moved to where its free memory is without the others being short.
+ */
+struct small_zone {
+	int node;
+	char name[16], row[32];
+	long long managed, all;
+};
+
+static bool find_small_zone(struct small_zone *small)
+{
+	struct zone_counts zones[ZONES_MAX];
+	int n = read_buddyinfo(zones), i;
+	long long managed;
+
+	*small = (struct small_zone){ .node = -1 };
+	for (i = 0; i < n; i++) {
+		managed = zoneinfo_number(zones[i].node, zones[i].zone, -1,
+					  "managed");
+		small->all += managed;
+		if (zones[i].node == small->node || !zones[i].node)
+			continue;
+		small->node = zones[i].node;
+		small->managed = managed;
+		strcpy(small->name, zones[i].zone);
+	}
+	snprintf(small->row, sizeof(small->row), "N%d.%s", small->node,
+		 small->name);
+	return small->node > 0 && small->managed < small->all / 2;
+}
+
+struct marks {
+	long long free, min, low, high;
+};
+
+static struct marks read_marks(const struct small_zone *zone)
+{
+	struct record *record = run("reclaim.marks node=%d", zone->node);
+
+	return (struct marks){
+		.free = cell_of(record, zone->row, "free"),
+		.min = cell_of(record, zone->row, "min"),
+		.low = cell_of(record, zone->row, "low"),
+		.high = cell_of(record, zone->row, "high"),
+	};
+}
+
+/*
+ * Each zone gets its share of what must be free (mm/page_alloc.c,
+ * __setup_per_zone_wmarks()).
+ */
+static void move_min(const struct small_zone *zone, long long pages)
+{
+	set_min_free(pages * zone->all / zone->managed *
+		     (long long)PAGE_BYTES / 1024);
+}
+
+/* What is scanned for those who were short themselves, and what for them. */
+static long long nr_direct(void)
+{
+	return keyed_number("/proc/vmstat", "pgscan_direct");
+}
+
+static long long nr_kswapd(void)
+{
+	return keyed_number("/proc/vmstat", "pgscan_kswapd");
+}
+
+static char *fill(const struct small_zone *zone, const struct disk *disk)
+{
+	char *map = mmap(NULL, zone->managed * PAGE_BYTES,
+			 PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	long long excess;
+
+	if (map == MAP_FAILED || !bind_to_node(zone->node) ||
+	    !disk_read_in(disk, NULL, zone->node))
+		return NULL;
+	excess = read_marks(zone).free - zone->managed / FILL_SHARE;
+	while (excess-- > 0) {
+		*map = 1;
+		map += PAGE_BYTES;
+	}
+	return map;
+}
+
+/* Touches new pages until the counter moves; returns by how much, or 0. */
+static long long touch_until(char **map, int max, long long (*counter)(void))
+{
+	long long before = counter();
+	double end = seconds() + PATIENCE;
+
+	while (max-- && counter() == before) {
+		**map = 1;
+		*map += PAGE_BYTES;
+	}
+	/* kswapd is another process, and comes when it comes. */
+	while (counter() == before && max < 0 && seconds() < end)
+		usleep(1000);
+	return counter() - before;
+}
+
+static void say_marks(const struct marks *marks, long long kswapd,
+		      long long direct)
+{
+	say("%7lld %7lld %7lld %12lld %12lld", marks->free, marks->low,
+	    marks->min, kswapd, direct);
+}
+
+#define TOUCHED		64
+
+TEST_F(reclaim, kswapd)
+{
+	long long kswapd, direct, woken;
+	struct small_zone zone;
+	struct marks marks;
+	int tries;
+	char *map;
+
+	if (!self->has_disk)
+		SKIP(return, "reclaim.kswapd: no null_blk to read from");
+	if (!find_small_zone(&zone))
+		SKIP(return, "reclaim.kswapd: no second, smaller node");
+	map = fill(&zone, &self->disk);
+	ASSERT_NE(NULL, map);
+	say("%s, pages:  pgscan_kswapd pgscan_direct", zone.row);
+	say("   free     low     min        moved        moved");
+
+	/* Above low nobody scans. */
+	for (tries = 0; may_try(tries); tries++) {
+		marks = read_marks(&zone);
+		kswapd = nr_kswapd();
+		direct = nr_direct();
+		memset(map, 1, TOUCHED * PAGE_BYTES);
+		map += TOUCHED * PAGE_BYTES;
+		if (nr_kswapd() == kswapd && nr_direct() == direct)
+			break;
+	}
+	ASSERT_LT(tries, QUIET_TRIES);
+	EXPECT_GT(marks.free - TOUCHED, marks.low);
+	EXPECT_EQ(zoneinfo_number(zone.node, zone.name, -1, "low"), marks.low);
+	EXPECT_EQ(zoneinfo_number(zone.node, zone.name, -1, "min"), marks.min);
+	say_marks(&marks, 0, 0);
+
+	/* Between low and min; low is a quarter above min. */
+	direct = nr_direct();
+	move_min(&zone, marks.free * 100 / 112);
+	marks = read_marks(&zone);
+	EXPECT_LT(marks.free, marks.low);
+	EXPECT_GT(marks.free - TOUCHED, marks.min);
+	woken = touch_until(&map, 1, nr_kswapd);
+	EXPECT_LT(0, woken);
+	EXPECT_EQ(direct, nr_direct());
+	say_marks(&marks, woken, nr_direct() - direct);
+
+	/* Below min. */
+	set_min_free(self->min_free);
+	ASSERT_TRUE(disk_read_in(&self->disk, NULL, zone.node));
+	marks = read_marks(&zone);
+	kswapd = nr_kswapd();
+	move_min(&zone, marks.free * 105 / 100);
+	marks = read_marks(&zone);
+	EXPECT_LT(marks.free, marks.min);
+	direct = touch_until(&map, TOUCHED, nr_direct);
+	set_min_free(self->min_free);
+	EXPECT_LT(0, direct);
+	say_marks(&marks, nr_kswapd() - kswapd, direct);
+}
+
+static long long group_stat(const char *key)
+{
+	cgroup_flush(GROUP);
+	return cgroup_number(GROUP, "memory.stat", key);
+}
+
+static void say_group(const char *when)
+{
+	say("%-26s file %6lld KiB  anon %6lld KiB  refaults %lld", when,
+	    group_stat("file") / 1024, group_stat("anon") / 1024,
+	    group_stat("workingset_refault_file"));
+}
+
+/* Each page of the disk gets its number; none of it stays in the cache. */
+static bool number_pages(const struct disk *disk, int nr)
+{
+	long long page[PAGE_BYTES / sizeof(long long)] = {};
+	int i;
+
+	for (i = 0; i < nr; i++) {
+		page[0] = i + 1;
+		if (pwrite(disk->fd, page, PAGE_BYTES, i * PAGE_BYTES) !=
+		    (ssize_t)PAGE_BYTES)
+			return false;
+	}
+	return !fsync(disk->fd) &&
+	       !posix_fadvise(disk->fd, 0, 0, POSIX_FADV_DONTNEED);
+}
+
+static int nr_right(const struct disk *disk, int nr)
+{
+	long long word;
+	int i, n = 0;
+
+	for (i = 0; i < nr; i++)
+		n += pread(disk->fd, &word, sizeof(word), i * PAGE_BYTES) ==
+			     sizeof(word) &&
+		     word == i + 1;
+	return n;
+}
+
+/*
+ * Where a page was the kernel remembers that it was dropped, until it is short of
+ * the nodes that hold that (mm/workingset.c; XA_CHUNK_SIZE).
+ */
+#define PAGES_OF_NODE	64
+
+TEST_F(reclaim, file)
+{
+	const int nr_pages = CACHE_MIB * MIB / PAGE_BYTES;
+	long long file, anon, dropped, refaults, forgotten;
+	int right;
+	pid_t pid;
+
+	if (!self->has_disk)
+		SKIP(return, "reclaim.file: no null_blk to read from");
+	if (!cgroup_make(GROUP) ||
+	    access(cgroup_path(GROUP, "memory.reclaim"), W_OK))
+		SKIP(return, "reclaim.file: no memory.reclaim of cgroup v2");
+	if (keyed_number("/proc/meminfo", "SwapTotal"))
+		SKIP(return, "reclaim.file: there is swap");
+	ASSERT_TRUE(number_pages(&self->disk, nr_pages));
+	pid = hog("-s 8M -g " GROUP);
+	ASSERT_LT(0, pid);
+	ASSERT_TRUE(disk_read_in(&self->disk, GROUP, -1));
+	file = group_stat("file");
+	anon = group_stat("anon");
+	say_group("a disk read, a hog beside");
+	EXPECT_LE(CACHE_MIB * MIB, file);
+	EXPECT_LE(8 * MIB, anon);
+
+	/* More than there is that can be had. */
+	write_file(cgroup_path(GROUP, "memory.reclaim"), "128M");
+	dropped = file - group_stat("file");
+	say_group("all asked back");
+	EXPECT_EQ(anon, group_stat("anon"));
+	EXPECT_LT(file / 2, dropped);
+
+	refaults = group_stat("workingset_refault_file");
+	ASSERT_TRUE(disk_read_in(&self->disk, GROUP, -1));
+	refaults = group_stat("workingset_refault_file") - refaults;
+	forgotten = group_stat("workingset_nodereclaim") * PAGES_OF_NODE;
+	say_group("read again");
+	say("%lld of the pages were known to have been there, %lld were forgotten",
+	    refaults, forgotten);
+	EXPECT_EQ(dropped / (long long)PAGE_BYTES, refaults + forgotten);
+	EXPECT_LT(0, refaults);
+	right = nr_right(&self->disk, nr_pages);
+	EXPECT_EQ(nr_pages, right);
+	say("%d pages of %d hold what was once written to them", right, nr_pages);
+	end_process(pid);
+	EXPECT_EQ(0, cgroup_remove(GROUP));
+}
+
+static bool same_place(const struct place *a, const struct place *b)
+{
+	return a->pfn == b->pfn && a->offset == b->offset;
+}
+
+/* Of the places that the pool's objects now have, those that are as predicted. */
+static int nr_as_expected(const struct place *was, const int *expected, int n)
+{
+	static struct place now[OBJECTS];
+	int i, same = 0;
+
+	if (read_layout("cached", now, OBJECTS) != n)
+		return -1;
+	for (i = 0; i < n; i++)
+		same += same_place(&now[i], &was[expected[i]]);
+	return same;
+}
+
+static void say_pool(const char *when)
+{
+	say("%-34s %6lld %6lld %6lld %6lld", when,
+	    pool_number("cached", "nr_objects"), pool_number("cached", "nr_idle"),
+	    pool_number("cached", "nr_asked"), pool_number("cached", "nr_given"));
+}
+
+/*
+ * The oldest objects are idle, then some of them are used again, and idle again:
+ * those are now what was used last.  What a cgroup that is short takes back is
+ * known by who is left, and that by its physical place.
+ */
+static void check_least_recent_first(struct __test_metadata *_metadata,
+				     const struct disk *disk)
+{
+	static struct place was[OBJECTS];
+	static int expected[OBJECTS], lru[OBJECTS];
+	int nr_idle = OBJECTS - IN_USE, given, i, n = 0;
+
+	ASSERT_EQ(OBJECTS, read_layout("cached", was, OBJECTS));
+	ASSERT_OK("pool.idle name=cached count=%d", nr_idle);
+	ASSERT_OK("pool.use name=cached count=%d", USED_AGAIN);
+	ASSERT_OK("pool.idle name=cached count=%d order=lifo", USED_AGAIN);
+	for (i = USED_AGAIN; i < nr_idle; i++)
+		lru[n++] = i;
+	for (i = USED_AGAIN; i--;)
+		lru[n++] = i;
+	say_pool("most are idle");
+
+	/*
+	 * The group has pages of files as well: since 6.4 only such count as what
+	 * was asked of a cgroup (mm/vmscan.c, flush_reclaim_state()), so that a
+	 * group that has none would have to give all its objects.
+	 */
+	ASSERT_TRUE(disk_read_in(disk, GROUP, -1));
+	write_file(cgroup_path(GROUP, "memory.reclaim"), "1M");
+	given = pool_number("cached", "nr_given");
+	say_pool("1 MiB asked back of their cgroup");
+	EXPECT_LT(0, given);
+	ASSERT_GT(nr_idle, given);
+	EXPECT_LE(given, pool_number("cached", "nr_asked"));
+	EXPECT_EQ(nr_idle - given, pool_number("cached", "nr_idle"));
+
+	ASSERT_OK("pool.use name=cached count=%d", nr_idle);
+	for (i = 0; i < IN_USE; i++)
+		expected[i] = nr_idle + i;
+	for (i = given; i < nr_idle; i++)
+		expected[IN_USE + i - given] = lru[i];
+	n = OBJECTS - given;
+	EXPECT_EQ(n, nr_as_expected(was, expected, n));
+	say("%d are left, by their places: all in use, and the last used", n);
+}
+
+static void check_drop_caches(struct __test_metadata *_metadata)
+{
+	int given = pool_number("cached", "nr_given");
+	int nr = pool_number("cached", "nr_objects");
+
+	ASSERT_OK("pool.idle name=cached count=%d order=lifo", nr - IN_USE);
+	ASSERT_EQ(0, write_file("/proc/sys/vm/drop_caches", "2"));
+	say_pool("drop_caches");
+	EXPECT_EQ(0, pool_number("cached", "nr_idle"));
+	EXPECT_EQ(IN_USE, pool_number("cached", "nr_objects"));
+	EXPECT_EQ(nr - IN_USE, pool_number("cached", "nr_given") - given);
+	EXPECT_EQ(IN_USE, count_layout("cached"));
+}
+
+/* The objects are on the node that becomes short, as is the CPU. */
+static void check_kswapd(struct __test_metadata *_metadata,
+			 const struct small_zone *zone, const struct disk *disk,
+			 long long min_free)
+{
+	int given = pool_number("cached", "nr_given"), cpu;
+	double end = seconds() + PATIENCE;
+	bool cpus[1024];
+	char path[64];
+	char *map;
+
+	snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/cpulist",
+		 zone->node);
+	ASSERT_LT(0, read_list(path, cpus, ARRAY_SIZE(cpus)));
+	for (cpu = 0; !cpus[cpu]; cpu++)
+		;
+	ASSERT_EQ(0, run_in_group(NULL, cpu, "pool.alloc name=cached count=5000"));
+	ASSERT_OK("pool.idle name=cached count=5000 order=lifo");
+	map = fill(zone, disk);
+	ASSERT_NE(NULL, map);
+	move_min(zone, read_marks(zone).free * 100 / 112);
+	EXPECT_LT(0, touch_until(&map, 1, nr_kswapd));
+	while (pool_number("cached", "nr_given") == given && seconds() < end)
+		usleep(1000);
+	set_min_free(min_free);
+	say_pool("5000 more, and their node is short");
+	EXPECT_LT(given, pool_number("cached", "nr_given"));
+	EXPECT_EQ(IN_USE, pool_number("cached", "nr_objects"));
+}
+
+static long long nr_lost(void)
+{
+	return pool_number("cached", "nr_allocs") -
+	       pool_number("cached", "nr_frees") -
+	       pool_number("cached", "nr_given") -
+	       pool_number("cached", "nr_idle") -
+	       pool_number("cached", "nr_objects");
+}
+
+TEST_F(reclaim, shrinker)
+{
+	struct small_zone zone;
+	long long lost = 1;
+	int tries;
+
+	if (!cgroup_make(GROUP) ||
+	    access(cgroup_path(GROUP, "memory.reclaim"), W_OK))
+		SKIP(return, "reclaim.shrinker: no memory.reclaim of cgroup v2");
+	if (!self->has_disk || !find_small_zone(&zone))
+		SKIP(return, "reclaim.shrinker: no null_blk, or no smaller node");
+	ASSERT_OK("pool.create name=cached allocator=reclaimable size=256");
+	ASSERT_EQ(0, run_in_group(GROUP, 0, "pool.alloc name=cached count=20000"));
+	say("%-34s in use   idle  asked  given", "");
+	check_least_recent_first(_metadata, &self->disk);
+	check_drop_caches(_metadata);
+	check_kswapd(_metadata, &zone, &self->disk, self->min_free);
+	/* None is lost, once kswapd has freed what it has in hand. */
+	for (tries = 0; may_try(tries) && lost; tries++)
+		lost = nr_lost();
+	EXPECT_EQ(0, lost);
+	EXPECT_OK("pool.destroy name=cached");
+	EXPECT_EQ(0, cgroup_remove(GROUP));
+}
+
+TEST_HARNESS_MAIN
