@@ -131,11 +131,11 @@ TEST_F(buddy, zones)
 		ASSERT_LT(zoneinfo_number(node, zones[i].zone, -1, "high"),
 			  zoneinfo_number(node, zones[i].zone, -1, "free"))
 			TH_LOG("the highest zone has no room");
-		snprintf(row, sizeof(row), "zones node=%d hold_ms=100", node);
+		snprintf(row, sizeof(row), "zones node=%d hold_ms=60000", node);
 		pid = hold("buddy", row, &record);
 		/* Seen by their frames, the pages are those handed out. */
 		EXPECT_EQ(3, nr_marked(&record));
-		EXPECT_EQ(0, exit_code_of(pid));
+		EXPECT_TRUE(let_go(pid));
 		EXPECT_GT(DMA_END, numbered_cell_of(&record, "frames", 0));
 		EXPECT_GT(DMA32_END, numbered_cell_of(&record, "frames", 1));
 		EXPECT_TRUE(is_place(&record, "dma", 0));
@@ -185,7 +185,7 @@ TEST_F(buddy, pcp)
 
 	/* Another CPU than the one that the test stays on, where there is one. */
 	ASSERT_TRUE(pin_to_cpu(here));
-	snprintf(command, sizeof(command), "pcp cpu=%d hold_ms=20", cpu);
+	snprintf(command, sizeof(command), "pcp cpu=%d hold_ms=60000", cpu);
 	for (tries = 0; may_try(tries); tries++) {
 		pid_t pid;
 
@@ -193,8 +193,8 @@ TEST_F(buddy, pcp)
 		high = lists_number(run("buddy.hot cpu=%d", cpu), "high:");
 		pid = hold("buddy", command, &record);
 		count = lists_number(&record, "count:");
-		/* EBUSY: others have used the lists. */
-		if (!exit_code_of(pid) &&
+		/* Others may have used the lists; then it is EBUSY, or gone. */
+		if (let_go(pid) &&
 		    high == cell_of(&record, "full", "count") &&
 		    count == cell_of(&record, "refill.1", "count"))
 			break;
@@ -345,7 +345,7 @@ TEST_F(buddy, migratetype)
 		char command[64], zone[16];
 
 		snprintf(command, sizeof(command),
-			 "migratetype dry=%s order=%d hold_ms=20", types[dry],
+			 "migratetype dry=%s order=%d hold_ms=60000", types[dry],
 			 FIRST_ORDER);
 		for (tries = 0; may_try(tries); tries++) {
 			pid_t pid = hold("buddy", command, &record);
@@ -355,7 +355,7 @@ TEST_F(buddy, migratetype)
 			sscanf(text_of(&record, "zone"), "%15s", zone);
 			read = read_pagetypeinfo(number_of(&record, "node"),
 						 zone, &outside);
-			ASSERT_EQ(0, exit_code_of(pid));
+			ASSERT_TRUE(let_go(pid));
 			if (read && types_of(&record, "taken", &have) &&
 			    same_types(&have, &outside))
 				break;
@@ -398,7 +398,7 @@ TEST_F(buddy, fragmentation)
 		int node;
 
 		snprintf(command, sizeof(command),
-			 "fragmentation order=%d hold_ms=20", order);
+			 "fragmentation order=%d hold_ms=100", order);
 		for (tries = 0; may_try(tries); tries++) {
 			pid_t pid = hold("buddy", command, &record);
 			int n = read_buddyinfo(zones);
@@ -483,13 +483,13 @@ TEST_F(buddy, fallback)
 
 		foreign = numastat_number(1, "numa_foreign");
 		miss = numastat_number(0, "numa_miss");
-		pid = hold("buddy", "fallback node=1 count=16 hold_ms=50",
+		pid = hold("buddy", "fallback node=1 count=16 hold_ms=60000",
 			   &record);
 		free_pages = zoneinfo_number(1, "Normal", -1, "free");
 		high = zoneinfo_number(1, "Normal", -1, "high");
 		/* Seen by their frames, the pages are those handed out. */
 		EXPECT_EQ(2, nr_marked(&record));
-		ASSERT_EQ(0, exit_code_of(pid));
+		ASSERT_TRUE(let_go(pid));
 		/* Reclaim that others set off ends at the high mark. */
 		if (free_pages <= high)
 			break;
@@ -761,9 +761,9 @@ TEST_F(buddy, max_order)
 	EXPECT_LT(tries, QUIET_TRIES);
 	EXPECT_EQ(0, warnings);
 
-	pid = hold("buddy", "max_order over=2 hold_ms=200", &record);
+	pid = hold("buddy", "max_order over=2 hold_ms=60000", &record);
 	marked = nr_marked(&record);
-	ASSERT_EQ(0, exit_code_of(pid));
+	ASSERT_TRUE(let_go(pid));
 	/* It has room for as many marks as a record lists frames. */
 	EXPECT_EQ(64, marked);
 	EXPECT_EQ(1, nr_runs(&record));
@@ -912,13 +912,13 @@ TEST_F(buddy, exact_held)
 	static struct record record;
 
 	for (tries = 0; may_try(tries); tries++) {
-		pid_t pid = hold("buddy", "exact bytes=151552 hold_ms=50",
+		pid_t pid = hold("buddy", "exact bytes=151552 hold_ms=60000",
 				 &record);
 		long long pfn = number_of(&record, "pfn");
 
 		held = nr_buddy(pfn, pages);
 		unused = nr_buddy(pfn + pages, (1 << order) - pages);
-		ASSERT_EQ(0, exit_code_of(pid));
+		ASSERT_TRUE(let_go(pid));
 		/* Whoever wants them may have taken some. */
 		if (unused == (1 << order) - pages)
 			break;
@@ -1043,13 +1043,13 @@ TEST_F(buddy, refcount)
 		long long pfn, maps;
 		pid_t pid;
 
-		pid = hold("buddy", "refcount order=5 refs=3 hold_ms=50",
+		pid = hold("buddy", "refcount order=5 refs=3 hold_ms=60000",
 			   &record);
 		pfn = number_of(&record, "pfn");
 		head = kpageflags(pfn);
 		tail = kpageflags(pfn + pages - 1);
 		maps = nr_mappings(pfn);
-		ASSERT_EQ(0, exit_code_of(pid));
+		ASSERT_TRUE(let_go(pid));
 		EXPECT_EQ(FLAG_COMPOUND_HEAD, head & (FLAG_COMPOUND_HEAD |
 						      FLAG_BUDDY));
 		EXPECT_EQ(FLAG_COMPOUND_TAIL, tail & (FLAG_COMPOUND_TAIL |
@@ -1118,9 +1118,9 @@ TEST_F(buddy, addresses)
 
 	if (access("/proc/kcore", R_OK))
 		SKIP(return, "buddy.addresses: no /proc/kcore");
-	pid = hold("buddy", "addresses count=3 hold_ms=200", &record);
+	pid = hold("buddy", "addresses count=3 hold_ms=60000", &record);
 	marked = nr_marked(&record);
-	ASSERT_EQ(0, exit_code_of(pid));
+	ASSERT_TRUE(let_go(pid));
 
 	/* Written through the virtual address, found at the physical one. */
 	ASSERT_LT(0, n);
@@ -1151,9 +1151,9 @@ TEST_F(buddy, bulk)
 
 	if (access("/proc/kcore", R_OK))
 		SKIP(return, "buddy.bulk: no /proc/kcore");
-	pid = hold("buddy", "bulk count=200 hold_ms=200", &record);
+	pid = hold("buddy", "bulk count=200 hold_ms=60000", &record);
 	marked = nr_marked(&record);
-	ASSERT_EQ(0, exit_code_of(pid));
+	ASSERT_TRUE(let_go(pid));
 	EXPECT_EQ(pages, marked);
 	EXPECT_EQ(pages, number_of(&record, "nr_pages"));
 	EXPECT_EQ(pages, number_of(&record, "taken_pages"));

@@ -16,8 +16,9 @@
 #define GROUP		"kmemlab-oom"
 #define BESIDE		"kmemlab-beside"
 
-/* Seconds for what takes a moment, on the slowest of machines. */
-#define PATIENCE	60
+/* Seconds for what takes a moment, and for a test, on the slowest of machines. */
+#define PATIENCE	20
+#define TEST_SECONDS	120
 
 #define HOGS_MAX	8
 #define PROCESSES_MAX	1024
@@ -483,7 +484,7 @@ static bool machine_is_ours(void)
 	return told && !strcmp(told, "1");
 }
 
-TEST_F(oom, victim)
+TEST_F_TIMEOUT(oom, victim, TEST_SECONDS)
 {
 	struct victim v[] = {
 		{ .options = "-s 20M" }, { .options = "-s 30M -a 200" }, { .options = "-s 50M" },
@@ -502,7 +503,7 @@ TEST_F(oom, victim)
  * FOREGROUND_APP_ADJ 0, VISIBLE_APP_ADJ 100, PERCEPTIBLE_APP_ADJ 200,
  * SERVICE_ADJ 500, CACHED_APP_MIN_ADJ 900 and up.
  */
-TEST_F(oom, lifecycle)
+TEST_F_TIMEOUT(oom, lifecycle, TEST_SECONDS)
 {
 	struct victim v[] = {
 		{ .options = "-s 12M -a 0" }, { .options = "-s 8M -a 0" },
@@ -517,7 +518,7 @@ TEST_F(oom, lifecycle)
 	check_order(_metadata, v, ARRAY_SIZE(v), ARRAY_SIZE(v));
 }
 
-TEST_F(oom, cgroup)
+TEST_F_TIMEOUT(oom, cgroup, TEST_SECONDS)
 {
 	struct victim v[] = {
 		{ .options = "-s 15M -g " GROUP }, { .options = "-s 10M -g " GROUP },

@@ -237,11 +237,11 @@ TEST_F(slab, shrink)
 	static struct record record;
 	int slabs = 64, tries;
 
-	ASSERT_TRUE(see_cache("shrink slabs=64 hold_at=shrunk hold_ms=20",
+	ASSERT_TRUE(see_cache("shrink slabs=64 hold_at=shrunk hold_ms=100",
 			      &record, &empty));
 	EXPECT_EQ(0, empty.slabs);
 	for (tries = 0; may_try(tries); tries++) {
-		ASSERT_TRUE(see_cache("shrink slabs=64 hold_at=freed hold_ms=20",
+		ASSERT_TRUE(see_cache("shrink slabs=64 hold_at=freed hold_ms=100",
 				      &record, &full));
 		taken = number_of(&record, "taken_pages");
 		freed = number_of(&record, "back_on_free_pages");

@@ -270,9 +270,9 @@ TEST_F(vmalloc, scatter)
 
 	if (access("/proc/kcore", R_OK))
 		SKIP(return, "vmalloc.scatter: no /proc/kcore");
-	pid = hold("vmalloc", "scatter size=262144 hold_ms=400", &record);
+	pid = hold("vmalloc", "scatter size=262144 hold_ms=60000", &record);
 	marked = nr_marked(&record);
-	ASSERT_EQ(0, exit_code_of(pid));
+	ASSERT_TRUE(let_go(pid));
 	EXPECT_EQ(pages, marked);
 	EXPECT_EQ(pages, number_of(&record, "nr_pages"));
 	EXPECT_EQ(262144, number_of(&record, "size_bytes"));
@@ -292,10 +292,10 @@ TEST_F(vmalloc, info)
 	bool shown;
 	pid_t pid;
 
-	pid = hold("vmalloc", "info size=20480 hold_ms=400", &record);
+	pid = hold("vmalloc", "info size=20480 hold_ms=60000", &record);
 	shown = find_line("/proc/vmallocinfo", "vmalloc_area", "pages=5 ",
 			  line, sizeof(line));
-	ASSERT_EQ(0, exit_code_of(pid));
+	ASSERT_TRUE(let_go(pid));
 	ASSERT_TRUE(shown);
 	if (!parse_area(line, shown_area, &shown_bytes))
 		SKIP(return, "vmalloc.info: vmallocinfo has no hashed address");
