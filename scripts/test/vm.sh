@@ -57,7 +57,7 @@ expect()
 
 base=out/guest/base.cpio
 [ -e $base ] || scripts/initramfs base 2>/dev/null
-echo "1..6"
+echo "1..7"
 # Two at a time: boots are what this costs, and they take a CPU each.
 start panic -c 'echo c >/proc/sysrq-trigger' $base
 start failing -c "$fakes; exit 3" $base
@@ -66,6 +66,7 @@ start no_verdict -c "$fakes; poweroff -f" $base
 start hang -t 1 -c 'sleep 1000' $base
 wait
 start boot_hang -b 3 -c true $base $dir/hang.cpio
+start out_of_memory -c 'dd if=/dev/zero of=/dev/null bs=1120M count=1' $base
 start usage
 wait
 
@@ -74,6 +75,7 @@ expect panic 3 "vm: the kernel panicked"
 expect boot_hang 4 "vm: the guest did not boot within 3 s"
 expect hang 5 "vm: the command did not end within 1 s"
 expect no_verdict 6 "vm: the guest ended without a verdict"
+expect out_of_memory 7 "Killed process.*(dd)"
 expect usage 2 "usage"
 
 exit $bad
