@@ -54,18 +54,28 @@ static inline long long badness_total(void)
 	return total * 1024 / sysconf(_SC_PAGESIZE);
 }
 
-static inline long long badness_number(pid_t pid, const char *name)
+/* A file of a process, as a string; empty where it has none. */
+static inline void badness_read(pid_t pid, const char *name, char *text,
+				size_t size)
 {
-	char path[64], text[32] = "";
-	int fd, n;
+	char path[64];
+	ssize_t n = 0;
+	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
 	fd = open(path, O_RDONLY);
-	if (fd < 0)
-		return 0;
-	n = read(fd, text, sizeof(text) - 1);
+	if (fd >= 0) {
+		n = read(fd, text, size - 1);
+		close(fd);
+	}
 	text[n > 0 ? n : 0] = '\0';
-	close(fd);
+}
+
+static inline long long badness_number(pid_t pid, const char *name)
+{
+	char text[32];
+
+	badness_read(pid, name, text, sizeof(text));
 	return atoll(text);
 }
 
@@ -75,24 +85,15 @@ static inline long long badness_number(pid_t pid, const char *name)
  */
 static inline long long badness_rss(pid_t pid)
 {
-	char path[64], text[512] = "", *p;
-	long long rss = 0;
-	int fd, n;
+	char text[512], *p;
+	int field;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	fd = open(path, O_RDONLY);
-	if (fd < 0)
-		return 0;
-	n = read(fd, text, sizeof(text) - 1);
-	text[n > 0 ? n : 0] = '\0';
-	close(fd);
+	badness_read(pid, "stat", text, sizeof(text));
 	/* The 24th field; the second, in parentheses, may have anything in it. */
 	p = strrchr(text, ')');
-	for (n = 2; p && n < 24; n++)
+	for (field = 2; p && field < 24; field++)
 		p = strchr(p + 1, ' ');
-	if (p)
-		rss = atoll(p);
-	return rss;
+	return p ? atoll(p) : 0;
 }
 
 /* What /proc/<pid>/oom_score says of one that is held to be worth so much. */
