@@ -71,7 +71,10 @@ static inline void disk_end(const struct disk *disk)
 {
 	char path[128];
 
-	close(disk->fd);
+	/* Whatever its pages hold comes back first. */
+	swapoff(disk->path);
+	if (disk->fd >= 0)
+		close(disk->fd);
 	disk_set(disk, "power", 0);
 	snprintf(path, sizeof(path), CONFIGFS "/nullb/%s", disk->name);
 	rmdir(path);
@@ -98,8 +101,10 @@ static inline bool disk_make(struct disk *disk, const char *name, int mib,
 	}
 	snprintf(path, sizeof(path), CONFIGFS "/nullb/%s", name);
 	/* One that is there already was left by a test that was cut off. */
-	if (!access(path, F_OK))
+	if (!access(path, F_OK)) {
+		disk_find(disk);
 		disk_end(disk);
+	}
 	if (mkdir(path, 0755))
 		return false;
 	disk_set(disk, "size", mib);
@@ -139,7 +144,7 @@ static inline bool disk_read_in(const struct disk *disk, const char *group,
 	return !exit_code_of(pid);
 }
 
-/* Makes all of a disk swap space; swapoff(disk->path) ends that. */
+/* Makes all of a disk swap space; swapoff(disk->path) ends that, or disk_end(). */
 static inline bool disk_swapon(const struct disk *disk, int mib)
 {
 	char page[PAGE_BYTES] = "";

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdarg.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -26,7 +27,8 @@ static const char usage[] =
 	"  -t PATTERN  how to touch it: none; once; read: once, without writing;\n"
 	"              loop: over and over; random: that, anywhere (once)\n"
 	"  -l          lock it\n"
-	"  -f FILE     map this file, instead of memory of its own\n"
+	"  -f FILE     map this file, not memory of its own; it is written to, but\n"
+	"              with -t none or read\n"
 	"  -L          leak: take as much again and again\n"
 	"  -k COUNT    end when so many processes were killed for memory\n"
 	"  -p MS       pause after each round of -L, loop and random (100)\n"
@@ -62,13 +64,12 @@ static size_t parse_size(const char *text)
 	unsigned long long n = strtoull(text, &end, 0);
 	const char *unit = *end ? strchr(units, *end) : NULL;
 
-	if (unit) {
-		n <<= 10 * (unit - units + 1);
-		end++;
-	}
-	if (*end || end == text || !n)
+	int shift = unit ? 10 * (unit - units + 1) : 0;
+
+	end += !!unit;
+	if (*end || end == text || !n || n > SIZE_MAX >> shift)
 		die("%s is not a size", text);
-	return n;
+	return n << shift;
 }
 
 static long parse_number(const char *text, long min, long max)
@@ -123,10 +124,13 @@ static void enter(const char *group, size_t limit)
 static char *take(const char *name, size_t bytes)
 {
 	int fd = name ? open(name, O_RDWR) : -1;
+	struct stat st;
 	char *p;
 
-	if (name && fd < 0)
+	if (name && (fd < 0 || fstat(fd, &st)))
 		die("%s: %s", name, strerror(errno));
+	if (name && S_ISREG(st.st_mode) && (size_t)st.st_size < bytes)
+		die("%s has %lld bytes only", name, (long long)st.st_size);
 	p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 		 name ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS, fd, 0);
 	if (fd >= 0)
@@ -251,6 +255,10 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
+	if (limit && !group)
+		die("-m is of a group: give -g, too");
+	if (until != LLONG_MAX && !leak)
+		die("-k ends a leak: give -L, too");
 	if (list)
 		return list_victims(optind < argc ? atoi(argv[optind]) : SHOWN);
 	if (adj)

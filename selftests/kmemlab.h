@@ -830,11 +830,29 @@ static inline const char *cgroup_path(const char *name, const char *file)
 	return path;
 }
 
-/* A group whose memory is accounted; false where that cannot be had. */
+/* Its members have ended.  Returns 0 or the errno. */
+static inline int cgroup_remove(const char *name)
+{
+	return rmdir(cgroup_path(name, "")) ? errno : 0;
+}
+
+/* The same of one that a test has left, with all that is in it. */
+static inline void cgroup_clear(const char *name)
+{
+	int tries;
+
+	write_file(cgroup_path(name, "cgroup.kill"), "1");
+	for (tries = 0; may_try(tries); tries++)
+		if (cgroup_remove(name) != EBUSY)
+			break;
+}
+
+/* A new group whose memory is accounted; false where that cannot be had. */
 static inline bool cgroup_make(const char *name)
 {
+	cgroup_clear(name);
 	write_file(CGROUP_ROOT "/cgroup.subtree_control", "+memory");
-	if (mkdir(cgroup_path(name, ""), 0755) && errno != EEXIST)
+	if (mkdir(cgroup_path(name, ""), 0755))
 		return false;
 	return !access(cgroup_path(name, "memory.stat"), R_OK);
 }
@@ -871,12 +889,6 @@ static inline uint64_t cgroup_inode(const char *name)
 	return stat(cgroup_path(name, ""), &st) ? 0 : st.st_ino;
 }
 
-/* Its members have ended.  Returns 0 or the errno. */
-static inline int cgroup_remove(const char *name)
-{
-	return rmdir(cgroup_path(name, "")) ? errno : 0;
-}
-
 /* Commands that run while something else is looked at */
 
 /*
@@ -886,8 +898,11 @@ static inline pid_t run_aside(const char *file, const char *command)
 {
 	pid_t pid = fork();
 
-	if (!pid)
+	if (!pid) {
+		/* What it holds must not outlive a test that was cut off. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		_exit(write_file(file, command));
+	}
 	return pid;
 }
 
@@ -895,7 +910,7 @@ static inline int exit_code_of(pid_t pid)
 {
 	int status;
 
-	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+	if (pid <= 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
 		return -1;
 	return WEXITSTATUS(status);
 }
@@ -933,6 +948,8 @@ static inline double kill_command(pid_t pid)
 	double start = seconds();
 	int status;
 
+	if (pid <= 0)
+		return -1;
 	kill(pid, SIGKILL);
 	if (waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status))
 		return -1;
@@ -1043,7 +1060,7 @@ static inline pid_t hog(const char *fmt, ...)
 	close(fd[0]);
 	if (c == '\n')
 		return pid;
-	waitpid(pid, NULL, 0);
+	exit_code_of(pid);
 	return -1;
 }
 
@@ -1112,6 +1129,7 @@ static inline bool start_member(struct member *member, const char *group,
 		return false;
 	member->pid = fork();
 	if (!member->pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(down[1]);
 		close(up[0]);
 		be_member(&(struct member){ .to = up[1], .from = down[0] },

@@ -18,6 +18,7 @@
 #define FLAG_RECLAIM		(1ULL << 9)
 #define FLAG_SWAPBACKED		(1ULL << 14)
 
+#define GROUP			"kmemlab-lru"
 #define GENERATIONS		"/sys/kernel/mm/lru_gen/enabled"
 
 #define MIB			(1024 * 1024L)
@@ -25,7 +26,8 @@
 /* Away from its ends, where others look for what is on a new disk. */
 #define DISK_AT			(8 * MIB)
 #define SLOW_NS			100000000LL
-#define PATIENCE		30
+#define PATIENCE		10
+#define TEST_SECONDS		120
 
 /* A CPU's batch has room for 15 pages, since 6.10 for 31 (PAGEVEC_SIZE). */
 #define BATCH_MAX		31
@@ -34,38 +36,42 @@
 FIXTURE(lru)
 {
 	char generations[16];
-	struct disk disk;
-	bool has_disk;
+	struct disk disk, slow;
+	bool has_disk, has_slow;
 	char *page;	/* of the disk */
 };
 
 /* The tests stay on one CPU, whose batches they fill and drain. */
 FIXTURE_SETUP(lru)
 {
+	ASSERT_TRUE(pin_to_cpu(0));
+	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+	self->has_slow = false;
+	self->has_disk = disk_make(&self->disk, "kmemlab-lru", DISK_MIB, 0);
+	if (self->has_disk) {
+		/* One page at a time, with nothing read ahead. */
+		posix_fadvise(self->disk.fd, 0, 0, POSIX_FADV_RANDOM);
+		self->page = mmap(NULL, PAGE_BYTES, PROT_READ, MAP_SHARED,
+				  self->disk.fd, DISK_AT);
+		madvise(self->page, PAGE_BYTES, MADV_RANDOM);
+	}
 	if (read_file(GENERATIONS, self->generations,
 		      sizeof(self->generations)) > 0)
 		write_file(GENERATIONS, "n");
-	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
-	ASSERT_TRUE(pin_to_cpu(0));
-	self->has_disk = disk_make(&self->disk, "kmemlab-lru", DISK_MIB, 0);
-	if (!self->has_disk)
-		return;
-	/* One page at a time, with nothing read ahead. */
-	posix_fadvise(self->disk.fd, 0, 0, POSIX_FADV_RANDOM);
-	self->page = mmap(NULL, PAGE_BYTES, PROT_READ, MAP_SHARED,
-			  self->disk.fd, DISK_AT);
-	ASSERT_NE(MAP_FAILED, self->page);
-	madvise(self->page, PAGE_BYTES, MADV_RANDOM);
 }
 
+/* As it was, wherever the test has ended. */
 FIXTURE_TEARDOWN(lru)
 {
+	if (self->generations[0])
+		write_file(GENERATIONS, self->generations);
+	if (self->has_slow)
+		disk_end(&self->slow);
 	if (self->has_disk) {
 		munmap(self->page, PAGE_BYTES);
 		disk_end(&self->disk);
 	}
-	if (self->generations[0])
-		write_file(GENERATIONS, self->generations);
+	cgroup_clear(GROUP);
 }
 
 /* Ending a mapping, even of nothing, drains the CPU's batches (mm/mmap.c). */
@@ -254,16 +260,15 @@ static void check_op(struct __test_metadata *_metadata, const char *name,
  * disk is done with it, so that it goes first.  The disk is slow enough to be
  * watched.
  */
-static void check_rotate(struct __test_metadata *_metadata, char *map)
+static void check_rotate(struct __test_metadata *_metadata, char *map,
+			 const struct disk *swap)
 {
 	struct page_seen writing, waiting, after;
 	double end = seconds() + PATIENCE;
-	struct disk swap;
 	unsigned long pfn;
 	int i;
 
-	ASSERT_TRUE(disk_make(&swap, "kmemlab-slow", DISK_MIB, SLOW_NS));
-	ASSERT_TRUE(disk_swapon(&swap, DISK_MIB));
+	ASSERT_TRUE(disk_swapon(swap, DISK_MIB));
 	/* Not all of one value, which would need no place on the disk. */
 	for (i = 0; i < (int)PAGE_BYTES; i++)
 		map[i] = i;
@@ -287,11 +292,9 @@ static void check_rotate(struct __test_metadata *_metadata, char *map)
 	EXPECT_EQ(1, waiting.references - after.references);
 	EXPECT_EQ(0, waiting.rotated - writing.rotated);
 	EXPECT_EQ(1, after.rotated - waiting.rotated);
-	EXPECT_EQ(0, swapoff(swap.path));
-	disk_end(&swap);
 }
 
-TEST_F(lru, ops)
+TEST_F_TIMEOUT(lru, ops, TEST_SECONDS)
 {
 	struct page_seen before = {};
 	unsigned long pfn;
@@ -325,7 +328,10 @@ TEST_F(lru, ops)
 	ASSERT_EQ(0, madvise(self->page, PAGE_BYTES, MADV_COLD));
 	check_op(_metadata, "deactivate", pfn, &before, FLAG_ACTIVE, "active",
 		 false);
-	check_rotate(_metadata, map + PAGE_BYTES);
+	self->has_slow = disk_make(&self->slow, "kmemlab-slow", DISK_MIB,
+				   SLOW_NS);
+	ASSERT_TRUE(self->has_slow);
+	check_rotate(_metadata, map + PAGE_BYTES, &self->slow);
 	munmap(map, 2 * PAGE_BYTES);
 }
 
@@ -335,8 +341,6 @@ static long long nr_scanned(void)
 	return keyed_number("/proc/vmstat", "pgscan_anon") +
 	       keyed_number("/proc/vmstat", "pgscan_file");
 }
-
-#define GROUP	"kmemlab-lru"
 
 TEST_F(lru, scan)
 {
@@ -376,7 +380,6 @@ TEST_F(lru, scan)
 	EXPECT_LE(4 * MIB / PAGE_BYTES, nr_scanned() - used);
 	EXPECT_LE(4 * MIB / PAGE_BYTES,
 		  cgroup_number(GROUP, "memory.stat", "pgscan"));
-	EXPECT_EQ(0, cgroup_remove(GROUP));
 }
 
 TEST_HARNESS_MAIN

@@ -5,8 +5,19 @@
 #define MIB		(1024 * 1024LL)
 #define GROUP		"kmemlab-memcg"
 #define BESIDE		"kmemlab-beside"
+#define POOL		"selftest_memcg"
 
-LAB_FIXTURE(memcg);
+FIXTURE(memcg) {};
+
+FIXTURE_SETUP(memcg) {}
+
+/* Nothing stays, wherever the test has ended. */
+FIXTURE_TEARDOWN(memcg)
+{
+	cgroup_clear(GROUP);
+	cgroup_clear(BESIDE);
+	run("pool.destroy name=" POOL);
+}
 
 /**
  * struct kind - a way to get kernel memory
@@ -91,7 +102,6 @@ TEST_F(memcg, charge)
 		check_kind(_metadata, &kinds[i], false);
 		check_kind(_metadata, &kinds[i], true);
 	}
-	EXPECT_EQ(0, cgroup_remove(GROUP));
 }
 
 static long long events(const char *group, const char *key)
@@ -122,13 +132,13 @@ TEST_F(memcg, limit)
 	EXPECT_LT(0, events(GROUP, "max"));
 	/* The same without the flag is nobody's affair. */
 	EXPECT_EQ(0, run_in_group(GROUP, 0, "memcg.charge bytes=16M account=no"));
-	ASSERT_OK("pool.create name=limit allocator=reclaimable size=1024");
+	ASSERT_OK("pool.create name=" POOL " allocator=reclaimable size=1024");
 	EXPECT_EQ(ENOMEM, run_in_group(GROUP, 0,
-				       "pool.alloc name=limit count=16000"));
-	EXPECT_EQ(0, pool_number("limit", "nr_objects"));
-	EXPECT_EQ(0, run_in_group(GROUP, 0, "pool.alloc name=limit count=1000"));
-	EXPECT_EQ(1000, pool_number("limit", "nr_objects"));
-	EXPECT_OK("pool.destroy name=limit");
+				       "pool.alloc name=" POOL " count=16000"));
+	EXPECT_EQ(0, pool_number(POOL, "nr_objects"));
+	EXPECT_EQ(0, run_in_group(GROUP, 0, "pool.alloc name=" POOL " count=1000"));
+	EXPECT_EQ(1000, pool_number(POOL, "nr_objects"));
+	EXPECT_OK("pool.destroy name=" POOL);
 	say("a pool of 16000 KiB: ENOMEM, and nothing kept; of 1000 KiB: kept");
 
 	say("memory.events of the group: max %lld, oom %lld, oom_kill %lld",
@@ -144,8 +154,6 @@ TEST_F(memcg, limit)
 	say("of the group beside it: all 0, and its %lld KiB are there",
 	    beside / 1024);
 	end_process(pid);
-	EXPECT_EQ(0, cgroup_remove(GROUP));
-	EXPECT_EQ(0, cgroup_remove(BESIDE));
 }
 
 TEST_HARNESS_MAIN

@@ -23,7 +23,36 @@
 #define HOGS_MAX	8
 #define PROCESSES_MAX	1024
 
-LAB_FIXTURE(oom);
+static int set_overcommit(int policy)
+{
+	char text[8];
+
+	snprintf(text, sizeof(text), "%d", policy);
+	return write_file(OVERCOMMIT, text);
+}
+
+FIXTURE(oom)
+{
+	long long overcommit;
+	struct disk disk;
+	bool has_disk;
+};
+
+FIXTURE_SETUP(oom)
+{
+	self->overcommit = read_number(OVERCOMMIT);
+	self->has_disk = false;
+}
+
+/* As it was, wherever the test has ended. */
+FIXTURE_TEARDOWN(oom)
+{
+	set_overcommit(self->overcommit);
+	if (self->has_disk)
+		disk_end(&self->disk);
+	cgroup_clear(GROUP);
+	cgroup_clear(BESIDE);
+}
 
 static long long status_kib(const char *key)
 {
@@ -85,17 +114,17 @@ static long long rss_slack(void)
  */
 TEST_F(oom, overcommit)
 {
-	long long was = read_number(OVERCOMMIT), size, rss, exact, touched, n;
-	char *map[SMALL_PIECES], text[8];
+	long long size, rss, exact, touched, n;
+	char *map[SMALL_PIECES];
 	int i;
 
 	if (total_mib() >= 2000)
 		SKIP(return, "oom.overcommit: this machine has 2000 MiB");
 	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
-	ASSERT_EQ(0, write_file(OVERCOMMIT, "0"));
-	EXPECT_EQ(0, nr_granted(PIECES * PIECE, 1, map));
+	ASSERT_EQ(0, set_overcommit(0));
+	ASSERT_EQ(0, nr_granted(PIECES * PIECE, 1, map));
 	size = status_kib("VmSize");
-	EXPECT_EQ(PIECES, nr_granted(PIECE, PIECES, map));
+	ASSERT_EQ(PIECES, nr_granted(PIECE, PIECES, map));
 	size = status_kib("VmSize") - size;
 	say("%lld MiB of RAM and swap.  20 x 100 MiB are granted, 1 x 2000 is not",
 	    total_mib());
@@ -115,10 +144,10 @@ TEST_F(oom, overcommit)
 			       (long long)PAGE_BYTES);
 	unmap_all(PIECE, PIECES, map);
 
-	write_file(OVERCOMMIT, "1");
-	EXPECT_EQ(1, nr_granted(PIECES * PIECE, 1, map));
+	ASSERT_EQ(0, set_overcommit(1));
+	ASSERT_EQ(1, nr_granted(PIECES * PIECE, 1, map));
 	unmap_all(PIECES * PIECE, 1, map);
-	write_file(OVERCOMMIT, "2");
+	ASSERT_EQ(0, set_overcommit(2));
 	n = nr_granted(SMALL_PIECE, SMALL_PIECES, map);
 	unmap_all(SMALL_PIECE, n, map);
 	say("vm.overcommit_memory=1 grants 2000 MiB at once.  2 grants %lld, of a",
@@ -128,8 +157,6 @@ TEST_F(oom, overcommit)
 	EXPECT_GE(meminfo_pages("CommitLimit") * (long long)PAGE_BYTES,
 		  n * SMALL_PIECE);
 	EXPECT_GT(SMALL_PIECES, n);
-	snprintf(text, sizeof(text), "%lld", was);
-	write_file(OVERCOMMIT, text);
 }
 
 /* A child that takes something in a way of its own, and waits to be ended. */
@@ -225,12 +252,12 @@ static void check_score(struct __test_metadata *_metadata, const char *what,
 TEST_F(oom, score)
 {
 	struct badness hogged, tables, swapped;
-	struct disk disk;
 	pid_t pid;
 
-	if (!disk_make(&disk, "kmemlab-swap", 64, 0))
+	self->has_disk = disk_make(&self->disk, "kmemlab-swap", 64, 0);
+	if (!self->has_disk)
 		SKIP(return, "oom.score: no null_blk to swap to");
-	ASSERT_TRUE(disk_swapon(&disk, 64));
+	ASSERT_TRUE(disk_swapon(&self->disk, 64));
 	say_head();
 	pid = hog("-s 32M");
 	ASSERT_LT(0, pid);
@@ -256,8 +283,6 @@ TEST_F(oom, score)
 	check_score(_metadata, "32 MiB and adj 250", pid, &hogged);
 	EXPECT_EQ(250, hogged.adj);
 	end_process(pid);
-	EXPECT_EQ(0, swapoff(disk.path));
-	disk_end(&disk);
 }
 
 static int put_number(pid_t pid, const char *name, int value)
@@ -555,8 +580,6 @@ TEST_F_TIMEOUT(oom, cgroup, TEST_SECONDS)
 	    cgroup_number(GROUP, "memory.events", "oom_kill"),
 	    cgroup_number(BESIDE, "memory.events", "oom_kill"));
 	end_all(v, ARRAY_SIZE(v));
-	cgroup_remove(GROUP);
-	cgroup_remove(BESIDE);
 }
 
 TEST_HARNESS_MAIN

@@ -435,11 +435,12 @@ static void check_mapped(struct __test_metadata *_metadata, unsigned long pfn,
 			 const char *by, int mappings, int references)
 {
 	struct record *record = check_frame(_metadata, pfn);
+	long long seen = read_page_word("/proc/kpagecount", pfn);
 
-	EXPECT_EQ(mappings, read_page_word("/proc/kpagecount", pfn));
+	EXPECT_EQ(mappings, seen);
 	EXPECT_EQ(mappings, number_of(record, "mappings"));
 	EXPECT_EQ(references, number_of(record, "references"));
-	say("%-34s kpagecount %d, references %lld", by, mappings,
+	say("%-34s kpagecount %lld, references %lld", by, seen,
 	    number_of(record, "references"));
 }
 
