@@ -3,7 +3,7 @@
 # For people; the kernel's build system reads Kbuild instead.
 
 # Which kernel, and what to hand on.  The scripts describe them.
-export KERNEL KDIR KSRC TOUR V ACCEL INSTALL_MOD_PATH
+export KERNEL KDIR KMODULES KSRC TOUR V ACCEL INSTALL_MOD_PATH
 
 .PHONY: help run check shell style modules install clean
 
