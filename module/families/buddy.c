@@ -299,30 +299,45 @@ static void record_lists(struct lab_run *run, const struct buddy_pcp *b)
 	record_text(&run->record, "zone", "%s", b->zone->name);
 }
 
+/* The next smaller order whose blocks do not come from the CPU's lists, or 0. */
+static unsigned int below_in_zone(unsigned int order)
+{
+	do {
+		order--;
+	} while (order == pageblock_order);
+	return order > PAGE_ALLOC_COSTLY_ORDER ? order : 0;
+}
+
 /*
  * Single pages out of blocks that did not come from the lists: taking them must
- * not move what is to be shown.
+ * not move what is to be shown.  Pages that stay on the lists when others go back
+ * to the zone leave it ever fewer of the largest blocks.
  */
 static int take_spare(struct lab_run *run, struct buddy_pcp *b, unsigned int nr)
 {
-	gfp_t gfp = GFP_STILL | __GFP_MOVABLE;
-	unsigned int i;
+	gfp_t gfp = GFP_STILL | __GFP_MOVABLE | __GFP_THISNODE;
+	unsigned int order = MAX_PAGE_ORDER, i;
 	int err = 0;
 
 	while (!err && b->spare.nr_pages < nr) {
 		struct page *page = alloc_pages_node(zone_to_nid(b->zone),
-						     gfp, MAX_PAGE_ORDER);
+						     gfp, order);
 
-		if (!page)
-			return lab_refuse(run, -ENOMEM, "zone %s is full",
-					  b->zone->name);
-		split_page(page, MAX_PAGE_ORDER);
-		for (i = 0; i < 1U << MAX_PAGE_ORDER; i++)
-			hoard_add(&b->spare, page + i, 0);
-		if (page_zone(page) != b->zone)
-			return lab_refuse(run, -ENOMEM, "zone %s is full",
-					  b->zone->name);
-		err = context_breathe(run->reason);
+		if (page && page_zone(page) != b->zone) {
+			__free_pages(page, order);
+			page = NULL;
+		}
+		if (page) {
+			split_page(page, order);
+			for (i = 0; i < 1U << order; i++)
+				hoard_add(&b->spare, page + i, 0);
+			err = context_breathe(run->reason);
+			continue;
+		}
+		order = below_in_zone(order);
+		if (!order)
+			err = lab_refuse(run, -ENOMEM, "zone %s is full",
+					 b->zone->name);
 	}
 	return err;
 }
