@@ -54,6 +54,21 @@ static inline long long badness_total(void)
 	return total * 1024 / sysconf(_SC_PAGESIZE);
 }
 
+/* Processes that the kernel has killed for memory since it started. */
+static inline long long nr_killed(void)
+{
+	FILE *file = fopen("/proc/vmstat", "r");
+	long long n = 0;
+	char line[128];
+
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "oom_kill %lld", &n) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return n;
+}
+
 /* A file of a process, as a string; empty where it has none. */
 static inline void badness_read(pid_t pid, const char *name, char *text,
 				size_t size)

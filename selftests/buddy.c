@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/mempolicy.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 
 #include "kmemlab.h"
@@ -475,7 +474,7 @@ TEST_F(buddy, fallback)
 	long long foreign = 0, miss = 0;
 	int tries, count = 16;
 
-	if (access("/sys/devices/system/node/node1", F_OK))
+	if (access(NODES "node1", F_OK))
 		SKIP(return, "no second NUMA node");
 	for (tries = 0; may_try(tries); tries++) {
 		long long free_pages, high;
@@ -976,7 +975,7 @@ TEST_F(buddy, split_page)
 	const struct zone_counts *a, *b;
 	char *page;
 
-	if (access("/sys/devices/system/node/node1", F_OK))
+	if (access(NODES "node1", F_OK))
 		SKIP(return, "buddy.split_page: one node: no list is drained");
 	ASSERT_TRUE(pin_to_cpu(cpu));
 	page = page_of_node(node);

@@ -35,12 +35,11 @@ struct disk {
 static inline void disk_set(const struct disk *disk, const char *attribute,
 			    long long value)
 {
-	char path[128], text[32];
+	char path[128];
 
 	snprintf(path, sizeof(path), CONFIGFS "/nullb/%s/%s", disk->name,
 		 attribute);
-	snprintf(text, sizeof(text), "%lld", value);
-	write_file(path, text);
+	write_number(path, value);
 }
 
 static inline bool run_program(const char *const *argv)

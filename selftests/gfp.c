@@ -363,8 +363,7 @@ static uint64_t charged_to(unsigned long pfn)
 
 static long long charged_bytes(const char *cgroup)
 {
-	cgroup_flush(cgroup);
-	return cgroup_number(cgroup, "memory.stat", "kernel");
+	return cgroup_stat(cgroup, "kernel");
 }
 
 /*

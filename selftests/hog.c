@@ -63,7 +63,6 @@ static size_t parse_size(const char *text)
 	char *end;
 	unsigned long long n = strtoull(text, &end, 0);
 	const char *unit = *end ? strchr(units, *end) : NULL;
-
 	int shift = unit ? 10 * (unit - units + 1) : 0;
 
 	end += !!unit;
@@ -102,11 +101,10 @@ static void put(const char *path, const char *fmt, long long value)
 
 static void enter(const char *group, size_t limit)
 {
+	int fd = open(CGROUPS "/cgroup.subtree_control", O_WRONLY);
 	char path[PATH_MAX];
 
 	/* Fails where it is so already, or cannot be; then there is no limit. */
-	int fd = open(CGROUPS "/cgroup.subtree_control", O_WRONLY);
-
 	if (fd >= 0) {
 		dprintf(fd, "+memory");
 		close(fd);
@@ -155,28 +153,10 @@ static void touch(char *p, size_t bytes, enum pattern pattern)
 
 static void report(size_t taken)
 {
-	struct badness self;
-
-	badness_of(getpid(), badness_total(), &self);
 	printf("hog %d: %zu KiB taken, %lld resident, oom_score %lld\n",
-	       getpid(), taken / 1024, self.rss * page_bytes / 1024,
+	       getpid(), taken / 1024, badness_rss(getpid()) * page_bytes / 1024,
 	       badness_number(getpid(), "oom_score"));
 	fflush(stdout);
-}
-
-/* Processes that the kernel has killed for memory since it started. */
-static long long nr_killed(void)
-{
-	FILE *file = fopen("/proc/vmstat", "r");
-	long long n = 0;
-	char line[128];
-
-	while (file && fgets(line, sizeof(line), file))
-		if (sscanf(line, "oom_kill %lld", &n) == 1)
-			break;
-	if (file)
-		fclose(file);
-	return n;
 }
 
 static int list_victims(int max)
@@ -205,7 +185,7 @@ int main(int argc, char **argv)
 	const char *file = NULL, *group = NULL, *adj = NULL;
 	size_t bytes = 64 << 20, limit = 0, taken = 0;
 	bool lock = false, leak = false, list = false;
-	long long killed = nr_killed(), until = LLONG_MAX;
+	long long until = 0;
 	enum pattern pattern = ONCE;
 	long pause_ms = 100;
 	int option;
@@ -226,7 +206,7 @@ int main(int argc, char **argv)
 			leak = true;
 			break;
 		case 'k':
-			until = killed + parse_number(optarg, 1, INT_MAX);
+			until = nr_killed() + parse_number(optarg, 1, INT_MAX);
 			break;
 		case 'p':
 			pause_ms = parse_number(optarg, 0, 1000000);
@@ -257,7 +237,7 @@ int main(int argc, char **argv)
 	}
 	if (limit && !group)
 		die("-m is of a group: give -g, too");
-	if (until != LLONG_MAX && !leak)
+	if (until && !leak)
 		die("-k ends a leak: give -L, too");
 	if (list)
 		return list_victims(optind < argc ? atoi(argv[optind]) : SHOWN);
@@ -278,7 +258,7 @@ int main(int argc, char **argv)
 			taken += bytes;
 			report(taken);
 		}
-		if (nr_killed() >= until)
+		if (until && nr_killed() >= until)
 			return 0;
 		while (!leak && pattern != LOOP && pattern != RANDOM)
 			pause();

@@ -2,7 +2,6 @@
 #include "kmemlab.h"
 
 #include <glob.h>
-#include <sys/mman.h>
 
 /* QEMU's docs/specs/edu.txt */
 #define EDU_IDENTITY	0x00

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/klog.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -30,9 +31,11 @@
 
 #define LAB		"/sys/kernel/debug/kmemlab/"
 #define TRACEFS		"/sys/kernel/tracing/"
+#define NODES		"/sys/devices/system/node/"
 #define PAGE_BYTES	4096UL
 #define NR_ORDERS	11
 #define MISSING		LLONG_MIN
+#define CPUS_MAX	8192
 
 /*
  * How often a reading is repeated that something else on the machine disturbed,
@@ -153,6 +156,14 @@ static inline int write_bytes(const char *path, const void *text, size_t len)
 static inline int write_file(const char *path, const char *text)
 {
 	return write_bytes(path, text, strlen(text));
+}
+
+static inline int write_number(const char *path, long long number)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%lld", number);
+	return write_file(path, text);
 }
 
 /* Commands and records */
@@ -304,6 +315,11 @@ static inline bool orders_of(const struct record *record, const char *row,
 struct place {
 	unsigned long pfn, offset, pages, runs;
 };
+
+static inline bool same_place(const struct place *a, const struct place *b)
+{
+	return a->pfn == b->pfn && a->offset == b->offset;
+}
 
 /*
  * Fills in up to @max places, oldest first; returns how many there are, or -1.
@@ -601,7 +617,7 @@ static inline long long numastat_number(int node, const char *key)
 	char path[64];
 
 	refresh_counters();
-	snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/numastat",
+	snprintf(path, sizeof(path), NODES "node%d/numastat",
 		 node);
 	return keyed_number(path, key);
 }
@@ -767,6 +783,28 @@ static inline int read_list(const char *path, bool *set, int max)
 	return n;
 }
 
+static inline bool node_has_cpu(int node, int cpu)
+{
+	static bool cpus[CPUS_MAX];
+	char path[64];
+
+	snprintf(path, sizeof(path), NODES "node%d/cpulist", node);
+	return read_list(path, cpus, CPUS_MAX) && cpus[cpu];
+}
+
+/* A CPU of this node, or of any other. */
+static inline int find_cpu(int node, bool there)
+{
+	static bool cpus[CPUS_MAX];
+	int cpu;
+
+	read_list("/sys/devices/system/cpu/online", cpus, CPUS_MAX);
+	for (cpu = 0; cpu < CPUS_MAX; cpu++)
+		if (cpus[cpu] && node_has_cpu(node, cpu) == there)
+			return cpu;
+	return -1;
+}
+
 /*
  * The first line of a file in which @a and @b both stand, or false.
  *
@@ -801,6 +839,13 @@ static inline bool parse_area(const char *line, char address[32],
 {
 	return !read_number("/proc/sys/kernel/kptr_restrict") &&
 	       sscanf(line, "0x%31[0-9a-f]-%*s %lld", address, bytes) == 2;
+}
+
+/* So much memory, of which nothing is there before it is touched. */
+static inline char *map_anon(size_t bytes)
+{
+	return mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
 /* Lines of the kernel's log in which a text stands. */
@@ -870,15 +915,29 @@ static inline long long cgroup_number(const char *name, const char *file,
 }
 
 /*
- * Has what each CPU has counted added to memory.stat.  Reading that does so only
- * when much has changed; cpu.stat always does, and for all controllers
+ * A number of memory.stat, with what each CPU has counted.  Reading that adds it
+ * only when much has changed; cpu.stat always does, and for all controllers
  * (kernel/cgroup/rstat.c, cgroup_base_stat_cputime_show()).
  */
-static inline void cgroup_flush(const char *name)
+static inline long long cgroup_stat(const char *name, const char *key)
 {
 	char text[1024];
 
 	read_file(cgroup_path(name, "cpu.stat"), text, sizeof(text));
+	return cgroup_number(name, "memory.stat", key);
+}
+
+/* A new group of which memory can be asked back. */
+static inline bool cgroup_make_reclaim(const char *name)
+{
+	return cgroup_make(name) &&
+	       !access(cgroup_path(name, "memory.reclaim"), W_OK);
+}
+
+/* "4M"; what cannot be had is no matter. */
+static inline void cgroup_reclaim(const char *name, const char *bytes)
+{
+	write_file(cgroup_path(name, "memory.reclaim"), bytes);
 }
 
 /* What /proc/kpagecgroup has for the frames that are charged to it. */
@@ -1064,13 +1123,10 @@ static inline pid_t hog(const char *fmt, ...)
 	return -1;
 }
 
-/* Ends a process that was started here. */
+/* Ends a process that was started here, whether it still runs or not. */
 static inline void end_process(pid_t pid)
 {
-	if (pid <= 0)
-		return;
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
+	kill_command(pid);
 }
 
 /**

@@ -6,8 +6,6 @@
  */
 #include "kmemlab.h"
 
-#include <sys/mman.h>
-
 LAB_FIXTURE(ledger);
 
 #define VMSTAT		"/proc/vmstat"

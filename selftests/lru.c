@@ -9,8 +9,6 @@
 #include "kmemlab.h"
 #include "disk.h"
 
-#include <sys/mman.h>
-
 /* More of /proc/kpageflags. */
 #define FLAG_REFERENCED		(1ULL << 2)
 #define FLAG_ACTIVE		(1ULL << 6)
@@ -81,12 +79,6 @@ static void drain(void)
 		    -1, 0), PAGE_BYTES);
 }
 
-static char *map_anon(int nr_pages)
-{
-	return mmap(NULL, nr_pages * PAGE_BYTES, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-}
-
 static int nr_on_lists(const unsigned long *pfn, int nr)
 {
 	int i, n = 0;
@@ -123,7 +115,7 @@ TEST_F(lru, batch)
 	/* Others on this CPU may add pages of theirs: until it was twice so. */
 	for (tries = 0; may_try(tries) && (nr < 2 || nr != before); tries++) {
 		before = nr;
-		map = map_anon(BATCHES_PAGES);
+		map = map_anon(BATCHES_PAGES * PAGE_BYTES);
 		ASSERT_NE(MAP_FAILED, map);
 		nr = fill_batch(map, pfn);
 		munmap(map, BATCHES_PAGES * PAGE_BYTES);
@@ -134,7 +126,7 @@ TEST_F(lru, batch)
 	    nr - 1, nr);
 	say("all %d at once (bit LRU in /proc/kpageflags)", nr);
 
-	map = map_anon(3);
+	map = map_anon(3 * PAGE_BYTES);
 	ASSERT_NE(MAP_FAILED, map);
 	drain();
 	for (i = 0; i < 3; i++) {
@@ -237,8 +229,8 @@ static struct page_seen look_at(unsigned long pfn)
 
 /* Before, in the batch, after: what the operation changes, and when. */
 static void check_op(struct __test_metadata *_metadata, const char *name,
-		     unsigned long pfn, const struct page_seen *before,
-		     uint64_t flag, const char *flag_name, bool sets)
+		     unsigned long pfn, uint64_t before, uint64_t flag,
+		     const char *flag_name, bool sets)
 {
 	struct page_seen waiting = look_at(pfn), after;
 
@@ -247,7 +239,7 @@ static void check_op(struct __test_metadata *_metadata, const char *name,
 	say("%-11s %-10s %-7s %-7s %lld", name, flag_name,
 	    yes_no(waiting.flags, flag), yes_no(after.flags, flag),
 	    waiting.references - after.references);
-	EXPECT_EQ(before->flags & flag, waiting.flags & flag)
+	EXPECT_EQ(before & flag, waiting.flags & flag)
 		TH_LOG("%s", name);
 	EXPECT_EQ(sets ? flag : 0, after.flags & flag)
 		TH_LOG("%s", name);
@@ -296,37 +288,37 @@ static void check_rotate(struct __test_metadata *_metadata, char *map,
 
 TEST_F_TIMEOUT(lru, ops, TEST_SECONDS)
 {
-	struct page_seen before = {};
 	unsigned long pfn;
+	uint64_t before;
 	char *map;
 
 	if (!self->has_disk)
 		SKIP(return, "lru.ops: no null_blk to read from");
 	say("operation   flag       waiting drained references of the batch");
-	map = map_anon(2);
+	map = map_anon(2 * PAGE_BYTES);
 	ASSERT_NE(MAP_FAILED, map);
 	drain();
 	map[0] = 1;
 	pfn = frame_behind(map);
-	check_op(_metadata, "add", pfn, &before, FLAG_LRU, "on a list", true);
+	check_op(_metadata, "add", pfn, 0, FLAG_LRU, "on a list", true);
 
-	before = look_at(pfn);
+	before = kpageflags(pfn);
 	ASSERT_EQ(0, madvise(map, PAGE_BYTES, MADV_FREE));
-	check_op(_metadata, "lazy-free", pfn, &before, FLAG_SWAPBACKED,
+	check_op(_metadata, "lazy-free", pfn, before, FLAG_SWAPBACKED,
 		 "swapbacked", false);
 
 	(void)*(volatile char *)self->page;
 	pfn = frame_behind(self->page);
 	drain();
 	ASSERT_TRUE(read_once(&self->disk));
-	before = look_at(pfn);
+	before = kpageflags(pfn);
 	ASSERT_TRUE(read_once(&self->disk));
-	check_op(_metadata, "activate", pfn, &before, FLAG_ACTIVE, "active",
+	check_op(_metadata, "activate", pfn, before, FLAG_ACTIVE, "active",
 		 true);
 
-	before = look_at(pfn);
+	before = kpageflags(pfn);
 	ASSERT_EQ(0, madvise(self->page, PAGE_BYTES, MADV_COLD));
-	check_op(_metadata, "deactivate", pfn, &before, FLAG_ACTIVE, "active",
+	check_op(_metadata, "deactivate", pfn, before, FLAG_ACTIVE, "active",
 		 false);
 	self->has_slow = disk_make(&self->slow, "kmemlab-slow", DISK_MIB,
 				   SLOW_NS);
@@ -350,13 +342,12 @@ TEST_F(lru, scan)
 
 	if (!self->has_disk)
 		SKIP(return, "lru.scan: no null_blk to read from");
-	if (!cgroup_make(GROUP) ||
-	    access(cgroup_path(GROUP, "memory.reclaim"), W_OK))
+	if (!cgroup_make_reclaim(GROUP))
 		SKIP(return, "lru.scan: no memory.reclaim of cgroup v2");
 	/* What others were short of may still be looked for. */
 	for (tries = 0; may_try(tries); tries++) {
 		before = nr_scanned();
-		map = map_anon(64 * MIB / PAGE_BYTES);
+		map = map_anon(64 * MIB);
 		ASSERT_NE(MAP_FAILED, map);
 		memset(map, 1, 64 * MIB);
 		ASSERT_TRUE(disk_read_in(&self->disk, GROUP, -1));
@@ -368,18 +359,16 @@ TEST_F(lru, scan)
 	ASSERT_LT(tries, QUIET_TRIES);
 	say("64 MiB touched, %d MiB read, 64 MiB freed: pgscan_* +%lld", DISK_MIB,
 	    used - before);
-	inactive = cgroup_number(GROUP, "memory.stat", "inactive_file");
-	write_file(cgroup_path(GROUP, "memory.reclaim"), "4M");
+	inactive = cgroup_stat(GROUP, "inactive_file");
+	cgroup_reclaim(GROUP, "4M");
 	say("4 MiB asked back of the group that read: pgscan_* +%lld",
 	    nr_scanned() - used);
 	say("memory.stat of the group: pgscan %lld, inactive_file %lld KiB less",
-	    cgroup_number(GROUP, "memory.stat", "pgscan"),
-	    (inactive - cgroup_number(GROUP, "memory.stat", "inactive_file")) /
-	    1024);
+	    cgroup_stat(GROUP, "pgscan"),
+	    (inactive - cgroup_stat(GROUP, "inactive_file")) / 1024);
 	/* As many as it gave back at the least. */
 	EXPECT_LE(4 * MIB / PAGE_BYTES, nr_scanned() - used);
-	EXPECT_LE(4 * MIB / PAGE_BYTES,
-		  cgroup_number(GROUP, "memory.stat", "pgscan"));
+	EXPECT_LE(4 * MIB / PAGE_BYTES, cgroup_stat(GROUP, "pgscan"));
 }
 
 TEST_HARNESS_MAIN

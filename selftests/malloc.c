@@ -5,7 +5,6 @@
 #include <gnu/libc-version.h>
 #include <linux/mempolicy.h>
 #include <malloc.h>
-#include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>

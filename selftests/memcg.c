@@ -43,8 +43,7 @@ static const struct kind kinds[] = {
 
 static long long stat_of(const char *key)
 {
-	cgroup_flush(GROUP);
-	return cgroup_number(GROUP, "memory.stat", key);
+	return cgroup_stat(GROUP, key);
 }
 
 /*
@@ -121,8 +120,7 @@ TEST_F(memcg, limit)
 		SKIP(return, "memcg.limit: no memory controller of cgroup v2");
 	pid = hog("-s 16M -g " BESIDE);
 	ASSERT_LT(0, pid);
-	cgroup_flush(BESIDE);
-	beside = cgroup_number(BESIDE, "memory.stat", "anon");
+	beside = cgroup_stat(BESIDE, "anon");
 	ASSERT_EQ(0, write_file(cgroup_path(GROUP, "memory.max"), "8M"));
 
 	EXPECT_EQ(0, run_in_group(GROUP, 0, "memcg.charge bytes=4M"));
@@ -149,8 +147,7 @@ TEST_F(memcg, limit)
 	EXPECT_FALSE(has_ended(pid));
 	for (i = 0; i < ARRAY_SIZE(keys); i++)
 		EXPECT_EQ(0, events(BESIDE, keys[i]));
-	cgroup_flush(BESIDE);
-	EXPECT_EQ(beside, cgroup_number(BESIDE, "memory.stat", "anon"));
+	EXPECT_EQ(beside, cgroup_stat(BESIDE, "anon"));
 	say("of the group beside it: all 0, and its %lld KiB are there",
 	    beside / 1024);
 	end_process(pid);

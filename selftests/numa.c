@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "kmemlab.h"
 
-#define NODES		"/sys/devices/system/node/"
 #define NODES_MAX	1024
-#define CPUS_MAX	8192
 
 LAB_FIXTURE(numa);
 
@@ -16,28 +14,6 @@ static int read_nodes(void)
 
 	nodes[0] |= !n;
 	return n ?: 1;
-}
-
-static bool node_has_cpu(int node, int cpu)
-{
-	static bool cpus[CPUS_MAX];
-	char path[64];
-
-	snprintf(path, sizeof(path), NODES "node%d/cpulist", node);
-	return read_list(path, cpus, CPUS_MAX) && cpus[cpu];
-}
-
-/* A CPU of this node, or of any other. */
-static int find_cpu(int node, bool there)
-{
-	static bool cpus[CPUS_MAX];
-	int cpu;
-
-	read_list("/sys/devices/system/cpu/online", cpus, CPUS_MAX);
-	for (cpu = 0; cpu < CPUS_MAX; cpu++)
-		if (cpus[cpu] && node_has_cpu(node, cpu) == there)
-			return cpu;
-	return -1;
 }
 
 static const char *why_no_numastat(void)

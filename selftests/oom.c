@@ -8,8 +8,6 @@
 #include "badness.h"
 #include "disk.h"
 
-#include <sys/mman.h>
-
 #define MIB		(1024 * 1024LL)
 #define PAGES_OF_MIB	(MIB / (long long)PAGE_BYTES)
 #define OVERCOMMIT	"/proc/sys/vm/overcommit_memory"
@@ -25,10 +23,7 @@
 
 static int set_overcommit(int policy)
 {
-	char text[8];
-
-	snprintf(text, sizeof(text), "%d", policy);
-	return write_file(OVERCOMMIT, text);
+	return write_number(OVERCOMMIT, policy);
 }
 
 FIXTURE(oom)
@@ -59,19 +54,13 @@ static long long status_kib(const char *key)
 	return keyed_number("/proc/self/status", key);
 }
 
-static char *map_pages(long long bytes)
-{
-	return mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-}
-
 /* How many of @nr mappings of so many bytes are granted; they are kept. */
 static int nr_granted(long long bytes, int nr, char **map)
 {
 	int i;
 
 	for (i = 0; i < nr; i++) {
-		map[i] = map_pages(bytes);
+		map[i] = map_anon(bytes);
 		if (map[i] == MAP_FAILED)
 			break;
 	}
@@ -90,9 +79,9 @@ static long long total_mib(void)
 }
 
 /*
- * By how many pages RssAnon, a part of VmRSS, may be behind: 6.1 adds what a thread has counted at
- * each 64th fault (TASK_RSS_EVENTS_THRESH), later kernels what each CPU has when
- * that comes to max(32, 2 * CPUs) (percpu_counter_batch).
+ * By how many pages RssAnon, a part of VmRSS, may be behind: 6.1 adds what a
+ * thread has counted at each 64th fault (TASK_RSS_EVENTS_THRESH), later kernels
+ * what each CPU has when that comes to max(32, 2 * CPUs) (percpu_counter_batch).
  */
 static long long rss_slack(void)
 {
@@ -203,7 +192,7 @@ static void take_tables(void)
 
 static void take_swap(void)
 {
-	char *p = map_pages(SWAPPED);
+	char *p = map_anon(SWAPPED);
 	int tries;
 
 	memset(p, 1, SWAPPED);
@@ -287,11 +276,10 @@ TEST_F(oom, score)
 
 static int put_number(pid_t pid, const char *name, int value)
 {
-	char path[64], text[16];
+	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
-	snprintf(text, sizeof(text), "%d", value);
-	return write_file(path, text);
+	return write_number(path, value);
 }
 
 /* /proc/<pid>/oom_adj of old: -17 to 15 (include/uapi/linux/oom.h). */
@@ -334,28 +322,28 @@ TEST_F(oom, adj)
 
 /**
  * struct victim - a hog, and what becomes of it
+ * @is:		its process, and what the kernel is predicted to hold it to be
+ *		worth; first, for badness_compare()
  * @options:	what it takes
- * @pid:	its process
- * @points:	what the kernel is predicted to hold it to be worth
  */
 struct victim {
+	struct badness is;
 	const char *options;
-	pid_t pid;
-	long long points;
 };
+
+#define HOG(what)	{ .options = what }
 
 static bool start_all(struct victim *v, int n, long long total)
 {
-	struct badness b;
 	int i;
 
 	if (!pin_to_cpu(0))
 		return false;
 	for (i = 0; i < n; i++) {
-		v[i].pid = hog("%s", v[i].options);
-		if (v[i].pid < 0 || !badness_of(v[i].pid, total, &b))
+		pid_t pid = hog("%s", v[i].options);
+
+		if (pid < 0 || !badness_of(pid, total, &v[i].is))
 			return false;
-		v[i].points = b.points;
 	}
 	return true;
 }
@@ -363,14 +351,7 @@ static bool start_all(struct victim *v, int n, long long total)
 static void end_all(struct victim *v, int n)
 {
 	while (n--)
-		end_process(v[n].pid);
-}
-
-static int by_points(const void *a, const void *b)
-{
-	const struct victim *x = a, *y = b;
-
-	return (x->points < y->points) - (x->points > y->points);
+		end_process(v[n].is.pid);
 }
 
 /* The kernel's log from here on. */
@@ -402,11 +383,6 @@ static int read_killed(int fd, pid_t *killed, int max)
 	}
 	close(fd);
 	return n;
-}
-
-static long long nr_killed(void)
-{
-	return keyed_number("/proc/vmstat", "oom_kill");
 }
 
 static bool set_policy(int policy)
@@ -444,9 +420,9 @@ static bool outlived(const struct victim *last, const struct victim *v, int n)
 	int nr = badness_of_all(b, PROCESSES_MAX), i, k;
 
 	for (i = 0; i < nr; i++) {
-		for (k = 0; k < n && v[k].pid != b[i].pid; k++)
+		for (k = 0; k < n && v[k].is.pid != b[i].pid; k++)
 			;
-		if (k == n && b[i].points >= last->points)
+		if (k == n && b[i].points >= last->is.points)
 			return false;
 	}
 	return true;
@@ -481,23 +457,23 @@ static void check_order(struct __test_metadata *_metadata, struct victim *v,
 	pid_t killed[HOGS_MAX + 1];
 	char points[32];
 
-	qsort(v, n, sizeof(*v), by_points);
+	qsort(v, n, sizeof(*v), badness_compare);
 	ASSERT_TRUE(outlived(&v[kills - 1], v, n));
 	ASSERT_TRUE(run_dry("", kills));
 	EXPECT_EQ(kills, nr_killed() - before);
 	EXPECT_EQ(kills, read_killed(log, killed, HOGS_MAX + 1));
 	say("to die  points  hog                   process  died, says the log");
 	for (i = 0; i < n; i++) {
-		int at = position(v[i].pid, killed, kills);
-		bool ended = i < kills ? await_end(v[i].pid, PATIENCE)
-				       : has_ended(v[i].pid);
+		int at = position(v[i].is.pid, killed, kills);
+		bool ended = i < kills ? await_end(v[i].is.pid, PATIENCE)
+				       : has_ended(v[i].is.pid);
 
 		EXPECT_EQ(i < kills, ended);
 		EXPECT_EQ(i < kills ? i + 1 : 0, at);
-		snprintf(points, sizeof(points), "%lld", v[i].points);
+		snprintf(points, sizeof(points), "%lld", v[i].is.points);
 		say("%6s %7s  %-22s %6d  %s", nth(i < kills ? i + 1 : 0),
-		    v[i].points == IMMUNE ? "immune" : points, v[i].options,
-		    v[i].pid, nth(at));
+		    v[i].is.points == IMMUNE ? "immune" : points, v[i].options,
+		    v[i].is.pid, nth(at));
 	}
 	end_all(v, n);
 }
@@ -512,8 +488,8 @@ static bool machine_is_ours(void)
 TEST_F_TIMEOUT(oom, victim, TEST_SECONDS)
 {
 	struct victim v[] = {
-		{ .options = "-s 20M" }, { .options = "-s 30M -a 200" }, { .options = "-s 50M" },
-		{ .options = "-s 40M -a -500" }, { .options = "-s 45M -a -1000" },
+		HOG("-s 20M"), HOG("-s 30M -a 200"), HOG("-s 50M"),
+		HOG("-s 40M -a -500"), HOG("-s 45M -a -1000"),
 	};
 
 	if (!machine_is_ours())
@@ -531,10 +507,10 @@ TEST_F_TIMEOUT(oom, victim, TEST_SECONDS)
 TEST_F_TIMEOUT(oom, lifecycle, TEST_SECONDS)
 {
 	struct victim v[] = {
-		{ .options = "-s 12M -a 0" }, { .options = "-s 8M -a 0" },
-		{ .options = "-s 12M -a 100" }, { .options = "-s 8M -a 100" },
-		{ .options = "-s 12M -a 500" }, { .options = "-s 8M -a 500" },
-		{ .options = "-s 12M -a 900" }, { .options = "-s 8M -a 910" },
+		HOG("-s 12M -a 0"), HOG("-s 8M -a 0"),
+		HOG("-s 12M -a 100"), HOG("-s 8M -a 100"),
+		HOG("-s 12M -a 500"), HOG("-s 8M -a 500"),
+		HOG("-s 12M -a 900"), HOG("-s 8M -a 910"),
 	};
 
 	if (!machine_is_ours())
@@ -546,8 +522,8 @@ TEST_F_TIMEOUT(oom, lifecycle, TEST_SECONDS)
 TEST_F_TIMEOUT(oom, cgroup, TEST_SECONDS)
 {
 	struct victim v[] = {
-		{ .options = "-s 15M -g " GROUP }, { .options = "-s 10M -g " GROUP },
-		{ .options = "-s 30M -a 500" }, { .options = "-s 20M -g " BESIDE },
+		HOG("-s 15M -g " GROUP), HOG("-s 10M -g " GROUP),
+		HOG("-s 30M -a 500"), HOG("-s 20M -g " BESIDE),
 	};
 	long long before = nr_killed();
 	pid_t killed[2];
@@ -558,23 +534,23 @@ TEST_F_TIMEOUT(oom, cgroup, TEST_SECONDS)
 	ASSERT_EQ(0, write_file(cgroup_path(GROUP, "memory.max"), "40M"));
 	/* Within a group what is not its own memory does not count. */
 	ASSERT_TRUE(start_all(v, ARRAY_SIZE(v), 40 * PAGES_OF_MIB));
-	EXPECT_GT(v[2].points, v[0].points);
-	EXPECT_GT(v[0].points, v[1].points);
+	EXPECT_GT(v[2].is.points, v[0].is.points);
+	EXPECT_GT(v[0].is.points, v[1].is.points);
 	log = open_log();
 	ASSERT_TRUE(run_dry(" -g " GROUP, 1));
 	EXPECT_EQ(1, nr_killed() - before);
 	EXPECT_EQ(1, read_killed(log, killed, 2));
-	EXPECT_EQ(v[0].pid, killed[0]);
-	EXPECT_TRUE(await_end(v[0].pid, PATIENCE));
+	EXPECT_EQ(v[0].is.pid, killed[0]);
+	EXPECT_TRUE(await_end(v[0].is.pid, PATIENCE));
 	EXPECT_EQ(1, cgroup_number(GROUP, "memory.events", "oom_kill"));
 	EXPECT_EQ(0, cgroup_number(BESIDE, "memory.events", "oom_kill"));
 	EXPECT_EQ(0, cgroup_number(BESIDE, "memory.events", "max"));
 	say("memory.max 40M; a leaker in the group takes what is left");
 	say("process  points  options                 died");
 	for (i = 0; i < ARRAY_SIZE(v); i++) {
-		EXPECT_EQ(!i, has_ended(v[i].pid));
-		say("%7d %7lld  %-23s %s", v[i].pid, v[i].points, v[i].options,
-		    has_ended(v[i].pid) ? "yes" : "no");
+		EXPECT_EQ(!i, has_ended(v[i].is.pid));
+		say("%7d %7lld  %-23s %s", v[i].is.pid, v[i].is.points, v[i].options,
+		    has_ended(v[i].is.pid) ? "yes" : "no");
 	}
 	say("memory.events of the group: oom_kill %lld; of the other: %lld",
 	    cgroup_number(GROUP, "memory.events", "oom_kill"),

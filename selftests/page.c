@@ -2,7 +2,6 @@
 #include "kmemlab.h"
 
 #include <dirent.h>
-#include <sys/mman.h>
 #include <sys/uio.h>
 
 #define MEMORY		"/sys/devices/system/memory/"

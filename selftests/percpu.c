@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "kmemlab.h"
 
-#define CPUS_MAX	8192
 #define POSSIBLE	"/sys/devices/system/cpu/possible"
 #define ONLINE		"/sys/devices/system/cpu/online"
 

@@ -68,11 +68,6 @@ TEST_F(pool, every_allocator)
 	EXPECT_EQ(held, held_bytes());
 }
 
-static bool same_place(const struct place *a, const struct place *b)
-{
-	return a->pfn == b->pfn && a->offset == b->offset;
-}
-
 /* What is left after each way of freeing, by the addresses of the objects. */
 TEST_F(pool, free_order)
 {

@@ -3,8 +3,6 @@
 #include "kmemlab.h"
 #include "disk.h"
 
-#include <sys/mman.h>
-
 #define MIB		(1024 * 1024L)
 #define GROUP		"kmemlab-reclaim"
 #define MIN_FREE	"/proc/sys/vm/min_free_kbytes"
@@ -24,10 +22,7 @@
 
 static void set_min_free(long long kib)
 {
-	char text[32];
-
-	snprintf(text, sizeof(text), "%lld", kib);
-	write_file(MIN_FREE, text);
+	write_number(MIN_FREE, kib);
 }
 
 /*
@@ -271,8 +266,7 @@ TEST_F_TIMEOUT(reclaim, kswapd, TEST_SECONDS)
 
 static long long group_stat(const char *key)
 {
-	cgroup_flush(GROUP);
-	return cgroup_number(GROUP, "memory.stat", key);
+	return cgroup_stat(GROUP, key);
 }
 
 static void say_group(const char *when)
@@ -325,8 +319,7 @@ TEST_F_TIMEOUT(reclaim, file, TEST_SECONDS)
 
 	if (!self->has_disk)
 		SKIP(return, "reclaim.file: no null_blk to read from");
-	if (!cgroup_make(GROUP) ||
-	    access(cgroup_path(GROUP, "memory.reclaim"), W_OK))
+	if (!cgroup_make_reclaim(GROUP))
 		SKIP(return, "reclaim.file: no memory.reclaim of cgroup v2");
 	if (keyed_number("/proc/meminfo", "SwapTotal"))
 		SKIP(return, "reclaim.file: there is swap");
@@ -341,7 +334,7 @@ TEST_F_TIMEOUT(reclaim, file, TEST_SECONDS)
 	EXPECT_LE(8 * MIB, anon);
 
 	/* More than there is that can be had. */
-	write_file(cgroup_path(GROUP, "memory.reclaim"), "128M");
+	cgroup_reclaim(GROUP, "128M");
 	dropped = file - group_stat("file");
 	say_group("all asked back");
 	EXPECT_EQ(anon, group_stat("anon"));
@@ -360,11 +353,6 @@ TEST_F_TIMEOUT(reclaim, file, TEST_SECONDS)
 	EXPECT_EQ(nr_pages, right);
 	say("%d pages of %d hold what was once written to them", right, nr_pages);
 	end_process(pid);
-}
-
-static bool same_place(const struct place *a, const struct place *b)
-{
-	return a->pfn == b->pfn && a->offset == b->offset;
 }
 
 /* Of the places that the pool's objects now have, those that are as predicted. */
@@ -415,7 +403,7 @@ static void check_least_recent_first(struct __test_metadata *_metadata,
 	 * group that has none would have to give all its objects.
 	 */
 	ASSERT_TRUE(disk_read_in(disk, GROUP, -1));
-	write_file(cgroup_path(GROUP, "memory.reclaim"), "1M");
+	cgroup_reclaim(GROUP, "1M");
 	given = pool_number(POOL, "nr_given");
 	say_pool("1 MiB asked back of their cgroup");
 	EXPECT_LT(0, given);
@@ -452,18 +440,12 @@ static void check_kswapd(struct __test_metadata *_metadata,
 			 const struct small_zone *zone, const struct disk *disk,
 			 long long min_free)
 {
-	int given = pool_number(POOL, "nr_given"), cpu;
+	int given = pool_number(POOL, "nr_given");
 	double end = seconds() + PATIENCE;
-	bool cpus[1024];
-	char path[64];
 	char *map;
 
-	snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/cpulist",
-		 zone->node);
-	ASSERT_LT(0, read_list(path, cpus, ARRAY_SIZE(cpus)));
-	for (cpu = 0; !cpus[cpu]; cpu++)
-		;
-	ASSERT_EQ(0, run_in_group(NULL, cpu, "pool.alloc name=" POOL " count=5000"));
+	ASSERT_EQ(0, run_in_group(NULL, find_cpu(zone->node, true),
+				  "pool.alloc name=" POOL " count=5000"));
 	ASSERT_OK("pool.idle name=" POOL " count=5000 order=lifo");
 	map = fill(zone, disk);
 	ASSERT_NE(NULL, map);
@@ -492,8 +474,7 @@ TEST_F_TIMEOUT(reclaim, shrinker, TEST_SECONDS)
 	long long lost = 1;
 	int tries;
 
-	if (!cgroup_make(GROUP) ||
-	    access(cgroup_path(GROUP, "memory.reclaim"), W_OK))
+	if (!cgroup_make_reclaim(GROUP))
 		SKIP(return, "reclaim.shrinker: no memory.reclaim of cgroup v2");
 	if (!self->has_disk || !find_small_zone(&zone))
 		SKIP(return, "reclaim.shrinker: no null_blk, no smaller node, or little is free");

@@ -2,7 +2,6 @@
 #include "kmemlab.h"
 
 #include <pthread.h>
-#include <sys/mman.h>
 
 #define GIB	(1ULL << 30)
 #define TIB	(1ULL << 40)
@@ -632,7 +631,7 @@ TEST_F(vmalloc, huge)
 			  cell_of(&record, rows[i], "nr_pages"));
 	}
 	for (i = 0; snprintf(path, sizeof(path),
-			     "/sys/devices/system/node/node%d", i) > 0 &&
+			     NODES "node%d", i) > 0 &&
 	     !access(path, F_OK); i++)
 		nodes++;
 	EXPECT_EQ(nodes, number_of(&record, "nr_nodes"));

@@ -586,8 +586,6 @@ static int kmalloc_kvmalloc(struct lab_run *run)
 	return err;
 }
 
-/* The allocator */
-
 static int kmalloc_loop(struct lab_run *run)
 {
 	size_t size = lab_number(run, "size");
@@ -608,6 +606,8 @@ static int kmalloc_loop(struct lab_run *run)
 	record_number(&run->record, "nr_pairs", nr);
 	return err;
 }
+
+/* The allocator */
 
 static int kmalloc_open(struct lab_source *source, struct lab_run *run,
 			const char *name)

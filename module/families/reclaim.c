@@ -21,9 +21,8 @@
 
 /**
  * struct lab_cache - objects that are handed back while nobody uses them
- * @source:	whose they are
- * @cache:	the kmem_cache; its objects are charged to the cgroup of the task
- *		that asks for them
+ * @source:	whose they are; objects of its cache are charged to the cgroup of the
+ *		task that asks for them
  * @lru:	idle objects, least recently used first, for each node and cgroup;
  *		a list_head at the start of each object is the link.  Its own
  *		locks protect it
@@ -34,7 +33,6 @@
  */
 struct lab_cache {
 	struct lab_source *source;
-	struct kmem_cache *cache;
 	struct list_lru lru;
 	struct shrinker *shrinker;
 	atomic_long_t nr_idle;
@@ -71,10 +69,10 @@ static unsigned long give_idle(struct shrinker *shrinker,
 	atomic_long_add(sc->nr_to_scan, &cache->nr_asked);
 	nr = list_lru_shrink_walk(&cache->lru, sc, take_idle, &taken);
 	list_for_each_safe(object, next, &taken)
-		kmem_cache_free(cache->cache, object);
+		kmem_cache_free(cache->source->cache, object);
 	atomic_long_add(nr, &cache->nr_given);
 	atomic_long_sub(nr, &cache->nr_idle);
-	if (nr && cache->source->given)
+	if (nr)
 		cache->source->given(cache->source);
 	return nr;
 }
@@ -85,7 +83,7 @@ static void reclaimable_close(struct lab_source *source)
 
 	shrinker_free(cache->shrinker);
 	list_lru_destroy(&cache->lru);
-	kmem_cache_destroy(cache->cache);
+	kmem_cache_destroy(source->cache);
 	kfree(cache);
 }
 
@@ -108,14 +106,13 @@ static int reclaimable_open(struct lab_source *source, struct lab_run *run,
 	source->keeps_slabs = true;
 	snprintf(source->cache_name, sizeof(source->cache_name), "kmemlab_%s",
 		 name);
-	cache->cache = compat_cache_create_unmerged(source->cache_name,
-						    source->object_bytes, 0,
-						    SLAB_ACCOUNT |
-						    SLAB_RECLAIM_ACCOUNT,
-						    NULL);
-	if (!cache->cache)
+	source->cache = compat_cache_create_unmerged(source->cache_name,
+						     source->object_bytes, 0,
+						     SLAB_ACCOUNT |
+						     SLAB_RECLAIM_ACCOUNT,
+						     NULL);
+	if (!source->cache)
 		goto free;
-	source->cache = cache->cache;
 	cache->shrinker = compat_shrinker_alloc(SHRINKER_NUMA_AWARE |
 						SHRINKER_MEMCG_AWARE,
 						source->cache_name);
@@ -133,7 +130,7 @@ static int reclaimable_open(struct lab_source *source, struct lab_run *run,
 free_shrinker:
 	shrinker_free(cache->shrinker);
 destroy_cache:
-	kmem_cache_destroy(cache->cache);
+	kmem_cache_destroy(source->cache);
 free:
 	kfree(cache);
 	return -ENOMEM;
@@ -144,21 +141,17 @@ static void *reclaimable_alloc(struct lab_source *source, gfp_t gfp)
 	struct lab_cache *cache = source->reserve;
 
 	/* With the list, so that its part for the cgroup is there when needed. */
-	return kmem_cache_alloc_lru(cache->cache, &cache->lru, gfp);
+	return kmem_cache_alloc_lru(source->cache, &cache->lru, gfp);
 }
 
 static void reclaimable_free(struct lab_source *source, void *object)
 {
-	struct lab_cache *cache = source->reserve;
-
-	kmem_cache_free(cache->cache, object);
+	kmem_cache_free(source->cache, object);
 }
 
 static void reclaimable_shrink(struct lab_source *source)
 {
-	struct lab_cache *cache = source->reserve;
-
-	kmem_cache_shrink(cache->cache);
+	kmem_cache_shrink(source->cache);
 }
 
 static void reclaimable_idle(struct lab_source *source, void *object)
