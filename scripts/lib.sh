@@ -66,6 +66,15 @@ timed()
 	return 1
 }
 
+# archive DIR: a cpio archive of what is in it, on stdout.  Two of the same files are
+# the same to the byte, so that guests that unpack them do the same.
+archive()
+{
+	find "$1" -exec touch -h -d @0 {} +
+	(cd "$1" && find . | LC_ALL=C sort |
+		cpio -o -H newc -R 0:0 --reproducible --quiet)
+}
+
 # The same as a numbered step, and as a part of one.
 step()
 {
@@ -101,6 +110,7 @@ prepare()
 	eval "$vars"
 	export KREL KDIR KCONFIG KSRC KIMAGE KMODULES
 	STEP=3/$1 scripts/build module >/dev/null || return
+	STEP=3/$1 scripts/build bare || return
 	STEP=4/$1 scripts/build selftests || return
 	STEP=5/$1 scripts/initramfs || return
 	GUEST="out/guest/base.cpio out/build/$KREL/lab.cpio"

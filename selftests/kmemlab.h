@@ -166,6 +166,12 @@ static inline int write_number(const char *path, long long number)
 	return write_file(path, text);
 }
 
+/* What the lab holds. */
+static inline long long held_bytes(void)
+{
+	return read_number(LAB "held_bytes");
+}
+
 /* Commands and records */
 
 struct record {
@@ -250,39 +256,39 @@ static inline long long number_of(const struct record *record, const char *key)
 	return value ? strtoll(value, NULL, 0) : MISSING;
 }
 
-/* The number after "key=" in the row that begins with "row ", or MISSING. */
-static inline long long cell_of(const struct record *record, const char *row,
-				const char *key)
+/* The text after "key=" in the row that begins with "row ", or NULL. */
+static inline const char *cell_text_of(const struct record *record,
+				       const char *row, const char *key)
 {
 	const char *p = text_of(record, row);
 	size_t len = strlen(key);
 
 	while (p && *p != '\n') {
 		if (!strncmp(p, key, len) && p[len] == '=')
-			return strtoll(p + len + 1, NULL, 0);
+			return p + len + 1;
 		p += strcspn(p, "\n ");
 		p += *p == ' ';
 	}
-	return MISSING;
+	return NULL;
+}
+
+/* The number there, or MISSING. */
+static inline long long cell_of(const struct record *record, const char *row,
+				const char *key)
+{
+	const char *text = cell_text_of(record, row, key);
+
+	return text ? strtoll(text, NULL, 0) : MISSING;
 }
 
 /* Whether the cell has this text and no more. */
 static inline bool cell_is(const struct record *record, const char *row,
 			   const char *key, const char *text)
 {
-	const char *p = text_of(record, row);
-	size_t len = strlen(key);
+	const char *cell = cell_text_of(record, row, key);
+	size_t len = strlen(text);
 
-	while (p && *p != '\n') {
-		if (!strncmp(p, key, len) && p[len] == '=') {
-			p += len + 1;
-			len = strlen(text);
-			return !strncmp(p, text, len) && strchr("\n ", p[len]);
-		}
-		p += strcspn(p, "\n ");
-		p += *p == ' ';
-	}
-	return false;
+	return cell && !strncmp(cell, text, len) && strchr("\n ", cell[len]);
 }
 
 /* The cell whose key is a number, or MISSING. */

@@ -15,11 +15,6 @@ static int nr_pools(void)
 	return number_of(&record, "nr_pools");
 }
 
-static long long held_bytes(void)
-{
-	return read_number(LAB "held_bytes");
-}
-
 /* One pool of each allocator side by side, through its whole life. */
 TEST_F(pool, every_allocator)
 {
@@ -31,9 +26,11 @@ TEST_F(pool, every_allocator)
 		"percpu size=100",	     "node node=0 order=1",
 		"slab_bulk size=256",	     "mempool size=256 reserve=64",
 		"vmap size=10000",	     "dma size=5000",
+		"kzalloc size=1000",	     "vzalloc size=10000",
+		"kvmalloc size=10000",	     "reclaimable size=256",
 	};
 	long long pools = nr_pools(), held = held_bytes();
-	bool has_cache;
+	bool keeps;
 	char name[16];
 	int i;
 
@@ -57,10 +54,11 @@ TEST_F(pool, every_allocator)
 		EXPECT_OK("pool.free name=%s count=300 order=random", name);
 		EXPECT_EQ(NR_OBJECTS - 900, pool_number(name, "nr_objects"));
 		EXPECT_EQ(900, pool_number(name, "nr_frees"));
-		/* Only caches keep anything back that they could be asked for. */
-		has_cache = !strncmp(make[i], "slab", 4) ||
-			    !strncmp(make[i], "mempool", 7);
-		EXPECT_EQ(has_cache ? 0 : EOPNOTSUPP,
+		/* What keeps back what was freed: slabs, addresses. */
+		keeps = strstr(make[i], "slab") || strstr(make[i], "mempool") ||
+			strstr(make[i], "vm") || strstr(make[i], "vz") ||
+			strstr(make[i], "reclaimable");
+		EXPECT_EQ(keeps ? 0 : EOPNOTSUPP,
 			  run("pool.shrink name=%s", name)->err);
 		EXPECT_OK("pool.destroy name=%s", name);
 	}

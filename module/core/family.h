@@ -22,6 +22,7 @@
 
 struct device;
 struct kmem_cache;
+struct lab_loops;
 
 /** define LAB_CACHE_NAME_SIZE - room for the name of a pool's cache. */
 #define LAB_CACHE_NAME_SIZE	(sizeof("kmemlab_") + LAB_WORD_MAX)
@@ -152,9 +153,7 @@ struct lab_idle_counts {
  * @shrink:	gives back what the allocator keeps for later; or NULL.
  *		Process context, may sleep
  *
- * @alloc_bulk:	hands out up to @nr objects in one call and returns how many, or
- *		NULL; as @alloc otherwise
- * @free_bulk:	takes @nr objects back in one call; goes with @alloc_bulk
+ * @loops:	the same over and over, or for many objects a call
  * @address:	the kernel virtual address at which an object can be looked at;
  *		NULL where the object is that address itself
  * @idle:	takes an object that nobody uses any more, but that would be of use
@@ -165,8 +164,8 @@ struct lab_idle_counts {
  *		context
  * @count_idle:	how it stands with them; goes with @idle.  Any context
  *
- * Used by pools, which hold objects for the user, and by each experiment of the
- * family that needs plain objects.
+ * Used by pools, which hold objects for the user, by the bench, which measures
+ * what they cost, and by each experiment of the family that needs plain objects.
  */
 struct lab_allocator {
 	const char *name;
@@ -178,10 +177,7 @@ struct lab_allocator {
 	void *(*alloc)(struct lab_source *source, gfp_t gfp);
 	void (*free)(struct lab_source *source, void *object);
 	void (*shrink)(struct lab_source *source);
-	unsigned int (*alloc_bulk)(struct lab_source *source, gfp_t gfp,
-				   unsigned int nr, void **objects);
-	void (*free_bulk)(struct lab_source *source, unsigned int nr,
-			  void **objects);
+	const struct lab_loops *loops;
 	const void *(*address)(struct lab_source *source, void *object);
 	void (*idle)(struct lab_source *source, void *object);
 	void *(*reuse)(struct lab_source *source);

@@ -13,6 +13,7 @@
 #endif
 
 #include "compat/compat.h"
+#include "core/clock.h"
 #include "core/record.h"
 #include "engine/fingerprint.h"
 
@@ -40,6 +41,20 @@ static void record_hypervisor(struct lab_record *record)
 	}
 #endif
 	record_text(record, "hypervisor", "none");
+}
+
+/*
+ * What costs are counted in.  That it is instructions says how the emulator keeps
+ * time, too.
+ */
+static void record_clock(struct lab_record *record)
+{
+	struct clock_facts clock;
+
+	clock_calibrate(&clock);
+	record_text(record, "counter", "%s", clock.counter);
+	record_text(record, "counter_unit", "%s", clock.unit);
+	record_text(record, "emulator", clock.exact ? "by_the_insn" : "by_time");
 }
 
 /**
@@ -75,4 +90,5 @@ void fingerprint_record(struct lab_record *record)
 	record_number(record, "nr_nodes", num_online_nodes());
 	record_number(record, "ram_bytes", (u64)totalram_pages() << PAGE_SHIFT);
 	record_hypervisor(record);
+	record_clock(record);
 }

@@ -22,6 +22,7 @@
 #include "core/budget.h"
 #include "core/context.h"
 #include "core/ledger.h"
+#include "core/loops.h"
 #include "engine/pool.h"
 #include "engine/registry.h"
 
@@ -197,33 +198,25 @@ static void free_object(struct lab_pool *pool, void *object)
 	pool->nr_frees++;
 }
 
-static void free_bulk(struct lab_pool *pool, size_t count,
-		      enum pool_order order)
-{
-	void *objects[POOL_BULK];
-	size_t i;
-
-	for (i = 0; i < count; i++)
-		objects[i] = take_object(pool, order);
-	pool->source.allocator->free_bulk(&pool->source, count, objects);
-	pool->nr_frees += count;
-}
-
 /* Frees the next @count objects in that order. */
 static void free_batch(struct lab_pool *pool, size_t count,
 		       enum pool_order order)
 {
-	size_t nr;
+	const struct lab_loops *loops = pool->source.allocator->loops;
+	void *objects[POOL_BULK];
+	size_t nr, i;
 
-	for (; count; count -= nr) {
-		nr = 1;
-		if (pool->source.allocator->free_bulk) {
-			nr = min_t(size_t, count, POOL_BULK);
-			free_bulk(pool, nr, order);
-		} else {
-			free_object(pool, take_object(pool, order));
-		}
+	for (; count >= loops->per_call; count -= nr) {
+		nr = rounddown(min_t(size_t, count, POOL_BULK),
+			       loops->per_call);
+		for (i = 0; i < nr; i++)
+			objects[i] = take_object(pool, order);
+		loops->frees(&pool->source, nr / loops->per_call, objects);
+		pool->nr_frees += nr;
 	}
+	/* What is no whole call. */
+	while (count--)
+		free_object(pool, take_object(pool, order));
 }
 
 /* Gives back what is charged for more than @keep objects. */
@@ -338,7 +331,7 @@ static int free_idle(struct lab_pool *pool, char *reason)
 	return err;
 }
 
-static size_t alloc_object(struct lab_pool *pool)
+static bool alloc_object(struct lab_pool *pool)
 {
 	struct lab_source *source = &pool->source;
 	void *object = NULL;
@@ -346,25 +339,27 @@ static size_t alloc_object(struct lab_pool *pool)
 	if (!shelf_reserve(&pool->shelf))
 		object = source->allocator->alloc(source, GFP_LAB);
 	if (!object)
-		return 0;
+		return false;
 	shelf_push(&pool->shelf, object);
-	return 1;
+	return true;
 }
 
-/* At most @count; returns how many. */
-static size_t alloc_bulk(struct lab_pool *pool, size_t count)
+/* At most @count, in whole calls; returns how many. */
+static size_t alloc_many(struct lab_pool *pool, size_t count)
 {
-	struct lab_source *source = &pool->source;
+	const struct lab_loops *loops = pool->source.allocator->loops;
+	size_t calls = min_t(size_t, count, POOL_BULK) / loops->per_call;
 	void *objects[POOL_BULK];
 	size_t nr, i;
 
-	count = min_t(size_t, count, POOL_BULK);
-	nr = source->allocator->alloc_bulk(source, GFP_LAB, count, objects);
+	nr = calls - loops->allocs(&pool->source, calls, objects);
+	nr *= loops->per_call;
 	for (i = 0; i < nr && !shelf_reserve(&pool->shelf); i++)
 		shelf_push(&pool->shelf, objects[i]);
-	if (i < nr)
-		source->allocator->free_bulk(source, nr - i, objects + i);
-	return i;
+	calls = i;
+	for (; i < nr; i++)
+		pool->source.allocator->free(&pool->source, objects[i]);
+	return calls;
 }
 
 static int alloc_batch(struct lab_run *run, struct lab_pool *pool, size_t count)
@@ -372,10 +367,7 @@ static int alloc_batch(struct lab_run *run, struct lab_pool *pool, size_t count)
 	size_t nr;
 
 	for (; count; count -= nr) {
-		if (pool->source.allocator->alloc_bulk)
-			nr = alloc_bulk(pool, count);
-		else
-			nr = alloc_object(pool);
+		nr = alloc_many(pool, count) ?: alloc_object(pool);
 		pool->nr_allocs += nr;
 		if (!nr)
 			return lab_refuse(run, -ENOMEM,
@@ -950,23 +942,6 @@ void pool_exit(void)
 
 /* The tables */
 
-static const struct lab_param *
-params_of_allocator(const struct lab_command *cmd, char *reason)
-{
-	const char *name = command_value(cmd, "allocator");
-	const struct lab_allocator *allocator =
-		name ? registry_allocator(name) : NULL;
-
-	if (!name)
-		return NULL;	/* command_bind() says that it is missing */
-	if (!allocator) {
-		snprintf(reason, LAB_REASON_SIZE,
-			 "there is no allocator called %.31s", name);
-		return ERR_PTR(-EINVAL);
-	}
-	return allocator->params;
-}
-
 #define POOL_NAME_PARAM \
 	{ .name = "name", .help = "of the pool", .type = LAB_WORD, \
 	  .required = true }
@@ -1025,7 +1000,7 @@ static const struct lab_param idle_params[] = {
 
 static const struct lab_experiment pool_verbs[] = {
 	{ .name = "create", .run = pool_create, .keeps = true,
-	  .params = create_params, .more_params = params_of_allocator,
+	  .params = create_params, .more_params = registry_allocator_params,
 	  .help = "make an empty pool" },
 	{ .name = "destroy", .run = pool_destroy, .keeps = true,
 	  .params = name_params,

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/err.h>
 #include <linux/kernel.h>
 #include <linux/string.h>
 
 #include "core/family.h"
+#include "engine/bench.h"
 #include "engine/pool.h"
 #include "engine/registry.h"
 
@@ -22,6 +24,7 @@ const struct lab_family *const lab_families[] = {
 	&reclaim_family,
 	&memcg_family,
 	&pool_family,
+	&bench_family,
 	NULL
 };
 
@@ -66,7 +69,7 @@ static int check_params(const char *family, const char *of,
 static int check_allocator(const char *family, const struct lab_allocator *a)
 {
 	if (bad_name(a->name) || !a->help || !a->open || !a->alloc ||
-	    !a->free || !a->alloc_bulk != !a->free_bulk ||
+	    !a->free || !a->loops ||
 	    !a->idle != !a->reuse || !a->idle != !a->count_idle ||
 	    registry_allocator(a->name) != a) {
 		pr_err("%s.%s is not well-formed\n", family, a->name);
@@ -179,4 +182,29 @@ const struct lab_allocator *registry_allocator(const char *name)
 			if (!strcmp((*a)->name, name))
 				return *a;
 	return NULL;
+}
+
+/**
+ * registry_allocator_params() - what the allocator that a command names takes
+ * @cmd:	a command with the parameter "allocator"
+ * @reason:	LAB_REASON_SIZE bytes, filled in where there is no such allocator
+ *
+ * Context: Any.
+ * Return: the table; NULL where the command names none; ERR_PTR(-EINVAL).
+ */
+const struct lab_param *registry_allocator_params(const struct lab_command *cmd,
+						  char *reason)
+{
+	const char *name = command_value(cmd, "allocator");
+	const struct lab_allocator *allocator =
+		name ? registry_allocator(name) : NULL;
+
+	if (!name)
+		return NULL;	/* command_bind() says that it is missing */
+	if (!allocator) {
+		snprintf(reason, LAB_REASON_SIZE,
+			 "there is no allocator called %.31s", name);
+		return ERR_PTR(-EINVAL);
+	}
+	return allocator->params;
 }

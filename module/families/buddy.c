@@ -20,6 +20,7 @@
 #include "core/family.h"
 #include "core/frame.h"
 #include "core/ledger.h"
+#include "core/loops.h"
 #include "families/hoard.h"
 
 #define FIRST_DIRECT_ORDER	(PAGE_ALLOC_COSTLY_ORDER + 1)
@@ -2121,39 +2122,46 @@ static int pages_open(struct lab_source *source, struct lab_run *run,
 	return 0;
 }
 
-static void *pages_alloc(struct lab_source *source, gfp_t gfp)
+/* An object is a struct page. */
+static __always_inline void *pages_alloc(struct lab_source *source, gfp_t gfp)
 {
-	struct page *page = alloc_pages(gfp, source->order);
-
-	return page ? page_address(page) : NULL;
+	return alloc_pages(gfp, source->order);
 }
 
-static void pages_free(struct lab_source *source, void *object)
+static __always_inline void pages_free(struct lab_source *source, void *object)
 {
-	__free_pages(virt_to_page(object), source->order);
+	__free_pages(object, source->order);
 }
 
-static unsigned int pages_alloc_bulk(struct lab_source *source, gfp_t gfp,
-				     unsigned int nr, void **objects)
+static const void *pages_address(struct lab_source *source, void *object)
 {
-	struct page **pages = (struct page **)objects;
-	unsigned int got, i;
+	return page_address(object);
+}
+
+LAB_LOOPS(pages);
+
+/* The kernel has no call that takes many pages back. */
+static __always_inline void pages_bulk_free(struct lab_source *source, size_t nr,
+					    void **objects)
+{
+	while (nr)
+		__free_pages(objects[--nr], 0);
+}
+
+static __always_inline bool pages_bulk_alloc(struct lab_source *source, gfp_t gfp,
+					     size_t nr, void **objects)
+{
+	size_t got;
 
 	/* It fills in only what is empty. */
 	memset(objects, 0, nr * sizeof(*objects));
-	got = alloc_pages_bulk(gfp, nr, pages);
-	for (i = 0; i < got; i++)
-		objects[i] = page_address(pages[i]);
-	return got;
+	got = alloc_pages_bulk(gfp, nr, (struct page **)objects);
+	if (unlikely(got < nr))
+		pages_bulk_free(source, got, objects);
+	return got == nr;
 }
 
-/* The kernel has no call that takes many pages back. */
-static void pages_free_bulk(struct lab_source *source, unsigned int nr,
-			    void **objects)
-{
-	while (nr)
-		pages_free(source, objects[--nr]);
-}
+LAB_BULK_LOOPS(pages_bulk);
 
 /* The tables */
 
@@ -2170,6 +2178,8 @@ static const struct lab_allocator pages_allocator = {
 	.open = pages_open,
 	.alloc = pages_alloc,
 	.free = pages_free,
+	.address = pages_address,
+	.loops = &pages_loops,
 };
 
 static const struct lab_allocator pages_bulk_allocator = {
@@ -2178,8 +2188,8 @@ static const struct lab_allocator pages_bulk_allocator = {
 	.open = pages_open,
 	.alloc = pages_alloc,
 	.free = pages_free,
-	.alloc_bulk = pages_alloc_bulk,
-	.free_bulk = pages_free_bulk,
+	.address = pages_address,
+	.loops = &pages_bulk_loops,
 };
 
 static const struct lab_param zones_params[] = {

@@ -21,6 +21,7 @@
 #include "core/context.h"
 #include "core/family.h"
 #include "core/frame.h"
+#include "core/loops.h"
 
 /* QEMU's docs/specs/ivshmem-spec.txt: BAR 2 is memory that it shares. */
 #define IVSHMEM_VENDOR		0x1af4
@@ -509,12 +510,6 @@ static int ioremap_ram(struct lab_run *run)
 
 /* The allocator */
 
-/* What is needed to give a buffer back. */
-struct dma_object {
-	void *buffer;
-	dma_addr_t bus;
-};
-
 /* A device that is no hardware, so that every machine has it. */
 static int dma_open(struct lab_source *source, struct lab_run *run,
 		    const char *name)
@@ -529,8 +524,7 @@ static int dma_open(struct lab_source *source, struct lab_run *run,
 	source->object_bytes = lab_number(run, "size");
 	source->order = get_order(source->object_bytes);
 	source->kept_pages = 1UL << source->order;
-	source->charge_bytes = (PAGE_SIZE << source->order) +
-			       sizeof(struct dma_object);
+	source->charge_bytes = PAGE_SIZE << source->order;
 	return 0;
 }
 
@@ -539,35 +533,30 @@ static void dma_close(struct lab_source *source)
 	platform_device_unregister(to_platform_device(source->device));
 }
 
-static void *dma_alloc(struct lab_source *source, gfp_t gfp)
+/*
+ * What a buffer is for the device is written into it, where nobody else writes:
+ * it is needed to give the buffer back, which is a page at the least.
+ */
+static __always_inline void *dma_alloc(struct lab_source *source, gfp_t gfp)
 {
-	struct dma_object *object = kmalloc(sizeof(*object), gfp);
+	dma_addr_t bus, *buffer;
 
-	if (!object)
-		return NULL;
-	object->buffer = dma_alloc_coherent(source->device,
-					    source->object_bytes, &object->bus,
-					    gfp);
-	if (!object->buffer) {
-		kfree(object);
-		return NULL;
-	}
-	return object;
+	buffer = dma_alloc_coherent(source->device, source->object_bytes, &bus,
+				    gfp);
+	if (buffer)
+		*buffer = bus;
+	return buffer;
 }
 
-static void dma_free(struct lab_source *source, void *freed)
+static __always_inline void dma_free(struct lab_source *source, void *object)
 {
-	struct dma_object *object = freed;
+	dma_addr_t *buffer = object;
 
-	dma_free_coherent(source->device, source->object_bytes, object->buffer,
-			  object->bus);
-	kfree(object);
+	dma_free_coherent(source->device, source->object_bytes, buffer,
+			  *buffer);
 }
 
-static const void *dma_address(struct lab_source *source, void *object)
-{
-	return ((struct dma_object *)object)->buffer;
-}
+LAB_LOOPS(dma);
 
 /* The tables */
 
@@ -585,7 +574,7 @@ static const struct lab_allocator dma_allocator = {
 	.close = dma_close,
 	.alloc = dma_alloc,
 	.free = dma_free,
-	.address = dma_address,
+	.loops = &dma_loops,
 };
 
 static const struct lab_allocator *const ioremap_allocators[] = {

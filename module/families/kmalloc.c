@@ -14,6 +14,7 @@
 #include "compat/compat.h"
 #include "core/context.h"
 #include "core/family.h"
+#include "core/loops.h"
 #include "core/frame.h"
 #include "families/hoard.h"
 
@@ -637,15 +638,29 @@ static int kmalloc_open(struct lab_source *source, struct lab_run *run,
 	return 0;
 }
 
-static void *kmalloc_alloc(struct lab_source *source, gfp_t gfp)
+static __always_inline void *kmalloc_alloc(struct lab_source *source, gfp_t gfp)
 {
 	return kmalloc(source->object_bytes, gfp | source->gfp);
 }
 
-static void kmalloc_free(struct lab_source *source, void *object)
+static __always_inline void kmalloc_free(struct lab_source *source, void *object)
 {
 	kfree(object);
 }
+
+LAB_LOOPS(kmalloc);
+
+static __always_inline void *kzalloc_alloc(struct lab_source *source, gfp_t gfp)
+{
+	return kzalloc(source->object_bytes, gfp | source->gfp);
+}
+
+static __always_inline void kzalloc_free(struct lab_source *source, void *object)
+{
+	kfree(object);
+}
+
+LAB_LOOPS(kzalloc);
 
 /* The tables */
 
@@ -664,6 +679,17 @@ static const struct lab_allocator kmalloc_allocator = {
 	.open = kmalloc_open,
 	.alloc = kmalloc_alloc,
 	.free = kmalloc_free,
+	.loops = &kmalloc_loops,
+};
+
+static const struct lab_allocator kzalloc_allocator = {
+	.name = "kzalloc",
+	.help = "the same, cleared by kzalloc()",
+	.params = kmalloc_params,
+	.open = kmalloc_open,
+	.alloc = kzalloc_alloc,
+	.free = kzalloc_free,
+	.loops = &kzalloc_loops,
 };
 
 static const struct lab_param classes_params[] = {
@@ -762,6 +788,7 @@ static const struct lab_experiment kmalloc_experiments[] = {
 
 static const struct lab_allocator *const kmalloc_allocators[] = {
 	&kmalloc_allocator,
+	&kzalloc_allocator,
 	NULL
 };
 

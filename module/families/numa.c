@@ -19,6 +19,7 @@
 #include "core/context.h"
 #include "core/family.h"
 #include "core/frame.h"
+#include "core/loops.h"
 #include "families/hoard.h"
 
 #define REQUESTS_MAX	4096
@@ -355,18 +356,24 @@ static int node_open(struct lab_source *source, struct lab_run *run,
 	return check_node(run, source->node);
 }
 
-static void *node_alloc(struct lab_source *source, gfp_t gfp)
+/* An object is a struct page. */
+static __always_inline void *node_alloc(struct lab_source *source, gfp_t gfp)
 {
-	struct page *page = alloc_pages_node(source->node, gfp | __GFP_THISNODE,
-					     source->order);
-
-	return page ? page_address(page) : NULL;
+	return alloc_pages_node(source->node, gfp | __GFP_THISNODE,
+				source->order);
 }
 
-static void node_free(struct lab_source *source, void *object)
+static __always_inline void node_free(struct lab_source *source, void *object)
 {
-	__free_pages(virt_to_page(object), source->order);
+	__free_pages(object, source->order);
 }
+
+static const void *node_address(struct lab_source *source, void *object)
+{
+	return page_address(object);
+}
+
+LAB_LOOPS(node);
 
 /* The tables */
 
@@ -393,6 +400,8 @@ static const struct lab_allocator node_allocator = {
 	.open = node_open,
 	.alloc = node_alloc,
 	.free = node_free,
+	.address = node_address,
+	.loops = &node_loops,
 };
 
 static const struct lab_param local_params[] = {

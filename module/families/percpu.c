@@ -17,6 +17,7 @@
 #include "core/context.h"
 #include "core/family.h"
 #include "core/frame.h"
+#include "core/loops.h"
 
 #define OBJECTS_MAX	65536
 #define ROUNDS_MAX	10000000
@@ -329,16 +330,18 @@ static int percpu_open(struct lab_source *source, struct lab_run *run,
 }
 
 /* Pools handle objects by plain pointers, and never look behind them. */
-static void *percpu_alloc(struct lab_source *source, gfp_t gfp)
+static __always_inline void *percpu_alloc(struct lab_source *source, gfp_t gfp)
 {
 	return (void __force *)__alloc_percpu_gfp(source->object_bytes,
 						  source->align, gfp);
 }
 
-static void percpu_free(struct lab_source *source, void *object)
+static __always_inline void percpu_free(struct lab_source *source, void *object)
 {
 	free_percpu((void __percpu __force *)object);
 }
+
+LAB_LOOPS(percpu);
 
 static const void *percpu_address(struct lab_source *source, void *object)
 {
@@ -368,6 +371,7 @@ static const struct lab_allocator percpu_allocator = {
 	.open = percpu_open,
 	.alloc = percpu_alloc,
 	.free = percpu_free,
+	.loops = &percpu_loops,
 	.address = percpu_address,
 };
 

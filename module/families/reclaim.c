@@ -12,6 +12,7 @@
 
 #include "compat/compat.h"
 #include "core/family.h"
+#include "core/loops.h"
 
 /*
  * The least that reclaim takes at once.  At its gentlest it looks at one object
@@ -136,7 +137,7 @@ free:
 	return -ENOMEM;
 }
 
-static void *reclaimable_alloc(struct lab_source *source, gfp_t gfp)
+static __always_inline void *reclaimable_alloc(struct lab_source *source, gfp_t gfp)
 {
 	struct lab_cache *cache = source->reserve;
 
@@ -144,10 +145,12 @@ static void *reclaimable_alloc(struct lab_source *source, gfp_t gfp)
 	return kmem_cache_alloc_lru(source->cache, &cache->lru, gfp);
 }
 
-static void reclaimable_free(struct lab_source *source, void *object)
+static __always_inline void reclaimable_free(struct lab_source *source, void *object)
 {
 	kmem_cache_free(source->cache, object);
 }
+
+LAB_LOOPS(reclaimable);
 
 static void reclaimable_shrink(struct lab_source *source)
 {
@@ -234,6 +237,7 @@ static const struct lab_allocator reclaimable_allocator = {
 	.close = reclaimable_close,
 	.alloc = reclaimable_alloc,
 	.free = reclaimable_free,
+	.loops = &reclaimable_loops,
 	.shrink = reclaimable_shrink,
 	.idle = reclaimable_idle,
 	.reuse = reclaimable_reuse,

@@ -24,6 +24,7 @@
 #include "core/family.h"
 #include "core/frame.h"
 #include "core/ledger.h"
+#include "core/loops.h"
 
 #define SLAB_OBJECTS_MAX	65536
 #define TINY_BYTES		8
@@ -1608,32 +1609,36 @@ static void slab_close(struct lab_source *source)
 	forget_cache(source);
 }
 
-static void *slab_alloc(struct lab_source *source, gfp_t gfp)
+static __always_inline void *slab_alloc(struct lab_source *source, gfp_t gfp)
 {
 	return kmem_cache_alloc(source->cache, gfp);
 }
 
-static void slab_free(struct lab_source *source, void *object)
+static __always_inline void slab_free(struct lab_source *source, void *object)
 {
 	kmem_cache_free(source->cache, object);
 }
+
+LAB_LOOPS(slab);
 
 static void slab_give_back(struct lab_source *source)
 {
 	kmem_cache_shrink(source->cache);
 }
 
-static unsigned int slab_alloc_bulk(struct lab_source *source, gfp_t gfp,
-				    unsigned int nr, void **objects)
+static __always_inline bool slab_bulk_alloc(struct lab_source *source, gfp_t gfp,
+					    size_t nr, void **objects)
 {
 	return kmem_cache_alloc_bulk(source->cache, gfp, nr, objects);
 }
 
-static void slab_free_bulk(struct lab_source *source, unsigned int nr,
-			   void **objects)
+static __always_inline void slab_bulk_free(struct lab_source *source, size_t nr,
+					   void **objects)
 {
 	kmem_cache_free_bulk(source->cache, nr, objects);
 }
+
+LAB_BULK_LOOPS(slab_bulk);
 
 /* The allocator that keeps a reserve */
 
@@ -1677,15 +1682,17 @@ static void reserve_close(struct lab_source *source)
 }
 
 /* A mempool never refuses who can wait: it waits, and no signal ends that. */
-static void *reserve_alloc(struct lab_source *source, gfp_t gfp)
+static __always_inline void *reserve_alloc(struct lab_source *source, gfp_t gfp)
 {
 	return mempool_alloc(source->reserve, gfp & ~__GFP_DIRECT_RECLAIM);
 }
 
-static void reserve_free(struct lab_source *source, void *object)
+static __always_inline void reserve_free(struct lab_source *source, void *object)
 {
 	mempool_free(object, source->reserve);
 }
+
+LAB_LOOPS(reserve);
 
 /* The tables */
 
@@ -1720,6 +1727,7 @@ static const struct lab_allocator slab_allocator = {
 	.alloc = slab_alloc,
 	.free = slab_free,
 	.shrink = slab_give_back,
+	.loops = &slab_loops,
 };
 
 static const struct lab_allocator slab_bulk_allocator = {
@@ -1731,8 +1739,7 @@ static const struct lab_allocator slab_bulk_allocator = {
 	.alloc = slab_alloc,
 	.free = slab_free,
 	.shrink = slab_give_back,
-	.alloc_bulk = slab_alloc_bulk,
-	.free_bulk = slab_free_bulk,
+	.loops = &slab_bulk_loops,
 };
 
 static const struct lab_param reserve_params[] = {
@@ -1751,6 +1758,7 @@ static const struct lab_allocator reserve_allocator = {
 	.alloc = reserve_alloc,
 	.free = reserve_free,
 	.shrink = slab_give_back,
+	.loops = &reserve_loops,
 };
 
 static const struct lab_param carve_params[] = {

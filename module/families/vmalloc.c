@@ -21,6 +21,7 @@
 #include "core/context.h"
 #include "core/family.h"
 #include "core/frame.h"
+#include "core/loops.h"
 #include "families/hoard.h"
 
 #define SCATTER_MAX_BYTES	SZ_4M	/* what kmalloc can still give */
@@ -892,32 +893,81 @@ static int vmalloc_to_user(struct lab_run *run)
 
 /* The allocators */
 
+static size_t area_bytes(size_t size)
+{
+	unsigned long nr = PAGE_ALIGN(size) >> PAGE_SHIFT;
+
+	/* The pages, and for each a pointer to it and an entry that maps it. */
+	return nr * (PAGE_SIZE + sizeof(struct page *) + sizeof(pte_t)) +
+	       sizeof(struct vm_struct) + sizeof(struct vmap_area);
+}
+
 static int area_open(struct lab_source *source, struct lab_run *run,
 		     const char *name)
 {
-	unsigned long nr;
-
 	source->object_bytes = lab_number(run, "size");
-	nr = PAGE_ALIGN(source->object_bytes) >> PAGE_SHIFT;
-	/* The pages, and for each a pointer to it and an entry that maps it. */
-	source->charge_bytes = nr * (PAGE_SIZE + sizeof(struct page *) +
-				     sizeof(pte_t)) +
-			       sizeof(struct vm_struct) +
-			       sizeof(struct vmap_area);
+	source->charge_bytes = area_bytes(source->object_bytes);
 	return 0;
 }
 
-static void *vmalloc_alloc(struct lab_source *source, gfp_t gfp)
+static __always_inline void *vmalloc_alloc(struct lab_source *source, gfp_t gfp)
 {
-	return vmalloc_area(source->object_bytes, gfp);
+	return __vmalloc(source->object_bytes, gfp);
 }
 
-static void vmalloc_free(struct lab_source *source, void *object)
+static __always_inline void vmalloc_free(struct lab_source *source, void *object)
 {
 	vfree(object);
 }
 
-static void *vmap_alloc(struct lab_source *source, gfp_t gfp)
+LAB_LOOPS(vmalloc);
+
+/* Areas that were freed go when there are many of them, or now. */
+static void area_shrink(struct lab_source *source)
+{
+	vm_unmap_aliases();
+}
+
+static __always_inline void *vzalloc_alloc(struct lab_source *source, gfp_t gfp)
+{
+	return __vmalloc(source->object_bytes, gfp | __GFP_ZERO);
+}
+
+static __always_inline void vzalloc_free(struct lab_source *source, void *object)
+{
+	vfree(object);
+}
+
+LAB_LOOPS(vzalloc);
+
+static int kvmalloc_open(struct lab_source *source, struct lab_run *run,
+			 const char *name)
+{
+	size_t size = lab_number(run, "size");
+
+	source->object_bytes = size;
+	source->keeps_slabs = size <= KMALLOC_MAX_CACHE_SIZE;
+	if (source->keeps_slabs)
+		source->charge_bytes = kmalloc_size_roundup(size);
+	else	/* the more of the two that it can turn out to be */
+		source->charge_bytes = max_t(size_t, area_bytes(size),
+					     PAGE_SIZE << get_order(size));
+	return 0;
+}
+
+static __always_inline void *kvmalloc_alloc(struct lab_source *source, gfp_t gfp)
+{
+	return kvmalloc(source->object_bytes, gfp);
+}
+
+static __always_inline void kvmalloc_free(struct lab_source *source, void *object)
+{
+	kvfree(object);
+}
+
+LAB_LOOPS(kvmalloc);
+
+static __always_inline void *vmap_alloc(struct lab_source *source, gfp_t gfp)
 {
 	unsigned long nr = PAGE_ALIGN(source->object_bytes) >> PAGE_SHIFT;
 	struct page **page = take_pages(nr, gfp);
@@ -931,6 +981,13 @@ static void *vmap_alloc(struct lab_source *source, gfp_t gfp)
 		put_pages(page, nr);
 	return area;
 }
+
+static __always_inline void vmap_free(struct lab_source *source, void *object)
+{
+	vfree(object);
+}
+
+LAB_LOOPS(vmap);
 
 /* The tables */
 
@@ -947,6 +1004,30 @@ static const struct lab_allocator vmalloc_allocator = {
 	.open = area_open,
 	.alloc = vmalloc_alloc,
 	.free = vmalloc_free,
+	.shrink = area_shrink,
+	.loops = &vmalloc_loops,
+};
+
+static const struct lab_allocator vzalloc_allocator = {
+	.name = "vzalloc",
+	.help = "the same, cleared",
+	.params = area_params,
+	.open = area_open,
+	.alloc = vzalloc_alloc,
+	.free = vzalloc_free,
+	.shrink = area_shrink,
+	.loops = &vzalloc_loops,
+};
+
+static const struct lab_allocator kvmalloc_allocator = {
+	.name = "kvmalloc",
+	.help = "from kmalloc() or else vmalloc(), by kvmalloc()",
+	.params = area_params,
+	.open = kvmalloc_open,
+	.alloc = kvmalloc_alloc,
+	.free = kvmalloc_free,
+	.shrink = area_shrink,
+	.loops = &kvmalloc_loops,
 };
 
 static const struct lab_allocator vmap_allocator = {
@@ -955,7 +1036,9 @@ static const struct lab_allocator vmap_allocator = {
 	.params = area_params,
 	.open = area_open,
 	.alloc = vmap_alloc,
-	.free = vmalloc_free,
+	.free = vmap_free,
+	.shrink = area_shrink,
+	.loops = &vmap_loops,
 };
 
 static const struct lab_param scatter_params[] = {
@@ -1072,6 +1155,8 @@ static const struct lab_experiment vmalloc_experiments[] = {
 
 static const struct lab_allocator *const vmalloc_allocators[] = {
 	&vmalloc_allocator,
+	&vzalloc_allocator,
+	&kvmalloc_allocator,
 	&vmap_allocator,
 	NULL
 };

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/irqflags.h>
+#include <linux/kernel.h>
+
+#include "core/clock.h"
+
+#define CALIBRATION_ROUNDS	16
+#define CALIBRATION_LOOPS	1000
+#define CALIBRATION_NOPS	1000
+#define OVERHEAD_ROUNDS		64
+
+/**
+ * clock_spin() - do nothing, a given number of times
+ * @rounds:	how often; not 0
+ *
+ * Two instructions a round on x86.
+ *
+ * Context: Any.
+ */
+noinline void clock_spin(u64 rounds)
+{
+#ifdef CONFIG_X86_64
+	asm volatile("1: dec %0; jnz 1b" : "+r" (rounds) : : "cc");
+#else
+	while (rounds--)
+		barrier();
+#endif
+}
+
+/**
+ * clock_overhead() - what counting adds to a cost
+ *
+ * Context: Process context; the caller need not stay on its CPU.
+ * Return: what CLOCK_COUNT() finds that nothing costs, at the least.
+ */
+u64 clock_overhead(void)
+{
+	u64 least = CLOCK_DISTURBED, cost;
+	int i;
+
+	for (i = 0; i < OVERHEAD_ROUNDS; i++) {
+		CLOCK_COUNT(cost, {});
+		least = min(least, cost);
+	}
+	return least;
+}
+
+#ifdef CONFIG_X86_64
+static u64 count_loop(u64 rounds)
+{
+	u64 start = clock_read();
+
+	clock_spin(rounds);
+	return clock_read() - start;
+}
+
+static u64 count_nops(void)
+{
+	u64 start = clock_read();
+
+	asm volatile(".rept %c0; nop; .endr" : : "i" (CALIBRATION_NOPS));
+	return clock_read() - start;
+}
+
+static u64 count_nothing(void)
+{
+	u64 start = clock_read();
+
+	return clock_read() - start;
+}
+
+/*
+ * Whether the counter takes a step with each instruction, whatever the
+ * instruction: so twice as many rounds of a loop cost just so many more, and each
+ * nop costs one.  A counter of time does not do that even once.
+ */
+static bool counts_insns(void)
+{
+	unsigned long flags;
+	u64 once, twice, nops;
+
+	local_irq_save(flags);
+	once = count_loop(CALIBRATION_LOOPS);
+	twice = count_loop(2 * CALIBRATION_LOOPS);
+	nops = count_nops() - count_nothing();
+	local_irq_restore(flags);
+	return twice - once == 2 * CALIBRATION_LOOPS &&
+	       nops == CALIBRATION_NOPS;
+}
+#endif
+
+/**
+ * clock_calibrate() - find out what the counter counts
+ * @facts:	filled in
+ *
+ * An emulator can be told to let time go by the instruction (QEMU: -icount
+ * shift=0), and then the time-stamp counter counts those.
+ *
+ * Context: Process context; interrupts are off for some microseconds at a time.
+ */
+void clock_calibrate(struct clock_facts *facts)
+{
+	*facts = (struct clock_facts){ .counter = "ktime", .unit = "ns" };
+#ifdef CONFIG_X86_64
+	for (; facts->nr_rounds < CALIBRATION_ROUNDS; facts->nr_rounds++)
+		facts->nr_exact += counts_insns();
+	facts->exact = facts->nr_exact == facts->nr_rounds;
+	facts->counter = "tsc";
+	facts->unit = facts->exact ? "insns" : "cycles";
+#endif
+}

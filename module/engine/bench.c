@@ -1,0 +1,979 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The bench: what the calls of an allocator cost.
+ *
+ * Costs are counted in two ways.  A run of many calls is counted as a whole, with
+ * nothing in between but the loop's own instructions; the same loop without the
+ * call is counted in the same breath and taken off.  And each call is counted by
+ * itself, so that what is rare shows beside what is common.
+ *
+ * Where the counter counts instructions both are exact.  Elsewhere time is
+ * counted, and what is said about it is a median with the interval that it lies
+ * in with 95 %.
+ */
+#include <linux/cpumask.h>
+#include <linux/kernel.h>
+#include <linux/math64.h>
+#include <linux/mm.h>
+#include <linux/preempt.h>
+#include <linux/prandom.h>
+#include <linux/slab.h>
+#include <linux/sort.h>
+
+#include "core/clock.h"
+#include "core/context.h"
+#include "core/family.h"
+#include "core/loops.h"
+#include "engine/bench.h"
+#include "engine/registry.h"
+
+/* No pool can have these names: two caches must never have the same one. */
+#define BENCH_NAME	".bench"
+#define BENCH_NAME_B	".bench_b"
+
+/* A run that was disturbed is done again, so often. */
+#define BENCH_TRIES	8
+/*
+ * What a run is to cost, in units of the counter, so that most are over before
+ * the next interrupt of the clock; and the most calls that it then has.
+ */
+#define BENCH_RUN_COST	1000000
+#define BENCH_COUNT	1024
+/* The commonest costs of one call that a record has. */
+#define BENCH_PATHS	8
+/* Calls counted by themselves, in all runs together. */
+#define BENCH_CALLS_MAX	(128 * 1024)
+/* The same random order each time, so that figures can be compared. */
+#define BENCH_SEED	1994
+
+#define MILLI		1000
+#define PPM		1000000
+
+enum bench_pattern {
+	BENCH_PAIR,
+	BENCH_LIFO,
+	BENCH_FIFO,
+	BENCH_RANDOM,
+	BENCH_REMOTE,
+};
+
+/* The shapes of all loops, with nothing in them. */
+LAB_WHOLE_LOOPS(empty, 1,
+		OPTIMIZER_HIDE_VAR(got),
+		*objects = got,
+		got = *objects,
+		asm volatile("" : : "r" (got)))
+LAB_WHOLE_LOOPS(empty_bulk, LAB_BULK,
+		OPTIMIZER_HIDE_VAR(got),
+		,
+		,
+		asm volatile("" : : "r" (objects) : "memory"))
+
+static const struct lab_loops empty_loops = {
+	.per_call = 1,
+	.pairs = empty_pairs,
+	.allocs = empty_allocs,
+	.frees = empty_frees,
+};
+
+static const struct lab_loops empty_bulk_loops = {
+	.per_call = LAB_BULK,
+	.pairs = empty_bulk_pairs,
+	.allocs = empty_bulk_allocs,
+	.frees = empty_bulk_frees,
+};
+
+/**
+ * struct bench - a measurement
+ * @run:	the command
+ * @clock:	what the counter counts
+ * @source:	what is measured
+ * @loops:	its loops
+ * @pattern:	in which order objects are freed, and where
+ * @alloc_cpu:	where objects are allocated, for BENCH_REMOTE
+ * @free_cpu:	where they are freed, for BENCH_REMOTE
+ * @count:	calls in a run
+ * @may_choose:	the command does not say how many
+ * @nr_runs:	how many runs
+ * @objects:	of a run; owner: this struct
+ * @nr_held:	calls whose objects are in @objects
+ * @ballast:	objects that are held meanwhile: where an object lies makes a
+ *		difference to what it costs, so no two runs are to begin with the
+ *		same; owner: this struct
+ * @nr_ballast:	calls whose objects are in @ballast
+ * @single:	what each call costs, @count for each run; owner: this struct
+ * @whole:	what the calls of each run cost together; for BENCH_PAIR both of
+ *		them as @alloc; owner: this struct
+ * @hollow:	what the loops of each run cost with nothing in them; likewise
+ * @sorted:	room to sort the costs of all calls; owner: this struct
+ * @nr_disturbed: runs that were done again
+ * @spin:	rounds of clock_spin() in each run of slow_steps
+ * @now:	the loops at hand
+ * @cost:	where the step at hand puts costs
+ */
+struct bench {
+	struct lab_run *run;
+	struct clock_facts clock;
+	struct lab_source source;
+	const struct lab_loops *loops;
+	enum bench_pattern pattern;
+	unsigned int alloc_cpu;
+	unsigned int free_cpu;
+	size_t count;
+	bool may_choose;
+	size_t nr_runs;
+	void **objects;
+	size_t nr_held;
+	void **ballast;
+	size_t nr_ballast;
+	struct lab_cost *single;
+	struct lab_cost *whole;
+	struct lab_cost *hollow;
+	u64 *sorted;
+	u64 nr_disturbed;
+	u64 spin;
+
+	const struct lab_loops *now;
+	struct lab_cost *cost;
+};
+
+/* One step of a run: on the CPU where it belongs, with no other in between. */
+
+static int whole_pairs(void *arg)
+{
+	struct bench *b = arg;
+	size_t failed;
+
+	CLOCK_COUNT(b->cost->alloc,
+		    failed = b->now->pairs(&b->source, b->count));
+	b->cost->free = 0;
+	return failed ? -ENOMEM : 0;
+}
+
+/* The same, made slower. */
+static int slow_pairs(void *arg)
+{
+	struct bench *b = arg;
+	size_t failed;
+
+	CLOCK_COUNT(b->cost->alloc, ({
+		failed = b->now->pairs(&b->source, b->count);
+		clock_spin(b->spin);
+	}));
+	b->cost->free = 0;
+	return failed ? -ENOMEM : 0;
+}
+
+static int whole_allocs(void *arg)
+{
+	struct bench *b = arg;
+	size_t failed;
+
+	CLOCK_COUNT(b->cost->alloc,
+		    failed = b->now->allocs(&b->source, b->count, b->objects));
+	b->nr_held = b->count - failed;
+	return failed ? -ENOMEM : 0;
+}
+
+static int whole_frees(void *arg)
+{
+	struct bench *b = arg;
+
+	CLOCK_COUNT(b->cost->free,
+		    b->now->frees(&b->source, b->nr_held, b->objects));
+	b->nr_held = 0;
+	return 0;
+}
+
+static int single_pairs(void *arg)
+{
+	struct bench *b = arg;
+
+	return b->now->count_pairs(&b->source, b->count, b->cost) ? -ENOMEM : 0;
+}
+
+static int single_allocs(void *arg)
+{
+	struct bench *b = arg;
+	size_t failed;
+
+	failed = b->now->count_allocs(&b->source, b->count, b->objects,
+				      b->cost);
+	b->nr_held = b->count - failed;
+	return failed ? -ENOMEM : 0;
+}
+
+static int single_frees(void *arg)
+{
+	struct bench *b = arg;
+
+	b->now->count_frees(&b->source, b->nr_held, b->objects, b->cost);
+	b->nr_held = 0;
+	return 0;
+}
+
+/* The steps of a run, with costs of all calls together or of each. */
+struct bench_steps {
+	int (*pairs)(void *bench);
+	int (*allocs)(void *bench);
+	int (*frees)(void *bench);
+};
+
+static const struct bench_steps whole_steps = {
+	.pairs = whole_pairs,
+	.allocs = whole_allocs,
+	.frees = whole_frees,
+};
+
+static const struct bench_steps slow_steps = {
+	.pairs = slow_pairs,
+};
+
+static const struct bench_steps single_steps = {
+	.pairs = single_pairs,
+	.allocs = single_allocs,
+	.frees = single_frees,
+};
+
+static int do_step(struct bench *b, int (*step)(void *bench), unsigned int cpu)
+{
+	int err;
+
+	if (b->pattern == BENCH_REMOTE)
+		return context_on(cpu, step, b, b->run->reason);
+	migrate_disable();
+	err = step(b);
+	migrate_enable();
+	return err;
+}
+
+/* Puts the objects of a batch in the order in which they are to be freed. */
+static void arrange(struct bench *b)
+{
+	size_t nr = b->count * b->loops->per_call, i, other;
+	struct rnd_state random;
+
+	prandom_seed_state(&random, BENCH_SEED);
+	for (i = nr - 1; i && b->pattern == BENCH_RANDOM; i--) {
+		other = prandom_u32_state(&random) % (i + 1);
+		swap(b->objects[i], b->objects[other]);
+	}
+	for (i = 0; i < nr / 2 && b->pattern == BENCH_LIFO; i++)
+		swap(b->objects[i], b->objects[nr - 1 - i]);
+}
+
+/* One run of @b->count calls. */
+static int do_run(struct bench *b, const struct lab_loops *loops,
+		  const struct bench_steps *steps, struct lab_cost *cost)
+{
+	int err;
+
+	b->now = loops;
+	b->cost = cost;
+	if (b->pattern == BENCH_PAIR)
+		return do_step(b, steps->pairs, 0);
+	err = do_step(b, steps->allocs, b->alloc_cpu);
+	if (err)
+		return err;
+	arrange(b);
+	return do_step(b, steps->frees, b->free_cpu);
+}
+
+static bool is_disturbed(const struct lab_cost *cost)
+{
+	return cost->alloc == CLOCK_DISTURBED || cost->free == CLOCK_DISTURBED;
+}
+
+/* A run that is counted as a whole, again where it was disturbed. */
+static int do_whole(struct bench *b, const struct lab_loops *loops,
+		    const struct bench_steps *steps, struct lab_cost *cost)
+{
+	int tries, err = 0;
+
+	for (tries = 0; !err && tries < BENCH_TRIES; tries++) {
+		err = do_run(b, loops, steps, cost);
+		if (!err)
+			err = context_breathe(b->run->reason);
+		if (err || !is_disturbed(cost))
+			break;
+		b->nr_disturbed++;
+	}
+	return err;
+}
+
+/*
+ * The loops with nothing in them, where @b has no objects.  They are counted here,
+ * wherever the others are.
+ */
+static int do_hollow(struct bench *b, struct lab_cost *cost)
+{
+	struct bench hollow = *b;
+	int err;
+
+	if (b->pattern == BENCH_REMOTE)
+		hollow.pattern = BENCH_FIFO;
+	err = do_whole(&hollow,
+		       b->loops->per_call == 1 ? &empty_loops :
+						 &empty_bulk_loops,
+		       &whole_steps, cost);
+	b->nr_disturbed = hollow.nr_disturbed;
+	return err;
+}
+
+/*
+ * Once for caches, page tables and code that is not there yet; and with half as
+ * many calls where a run of one that may choose them is always disturbed.
+ */
+static int warm_up(struct bench *b)
+{
+	int err;
+
+	do {
+		err = do_whole(b, b->loops, &whole_steps, b->whole);
+		if (err || !b->may_choose || !is_disturbed(b->whole))
+			break;
+		b->count = b->count / 2 ?: 1;
+	} while (b->count > 1);
+	b->nr_disturbed = 0;
+	return err;
+}
+
+/* Holds one call's objects more, so that the next run gets others. */
+static int hold_more(struct bench *b)
+{
+	void **objects = b->ballast + b->nr_ballast * b->loops->per_call;
+
+	if (b->loops->allocs(&b->source, 1, objects))
+		return -ENOMEM;
+	b->nr_ballast++;
+	return 0;
+}
+
+static int measure(struct bench *b)
+{
+	const struct lab_allocator *allocator = b->source.allocator;
+	size_t i;
+	int err;
+
+	/* What others have left behind is not to be found again. */
+	if (allocator->shrink)
+		allocator->shrink(&b->source);
+	err = warm_up(b);
+	for (i = 0; !err && i < b->nr_runs; i++) {
+		err = hold_more(b);
+		if (!err)
+			err = do_whole(b, b->loops, &whole_steps, &b->whole[i]);
+		if (!err)
+			err = do_hollow(b, &b->hollow[i]);
+		if (!err)
+			err = do_run(b, b->loops, &single_steps,
+				     &b->single[i * b->count]);
+		if (!err)
+			err = context_breathe(b->run->reason);
+	}
+	b->loops->frees(&b->source, b->nr_held, b->objects);
+	b->loops->frees(&b->source, b->nr_ballast, b->ballast);
+	return err;
+}
+
+/* What was counted, in order */
+
+static int compare_u64(const void *a, const void *b)
+{
+	u64 x = *(const u64 *)a, y = *(const u64 *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static u64 quantile(const u64 *sorted, size_t nr, unsigned int percent)
+{
+	return sorted[(nr - 1) * percent / 100];
+}
+
+/*
+ * How many values at either end lie outside the interval that the median is in
+ * with 95 %: (n - 1.96 sqrt(n)) / 2, from the binomial distribution; the extremes
+ * where there are few.
+ */
+static size_t nr_outside(size_t nr)
+{
+	size_t half = DIV_ROUND_UP(int_sqrt64(9604ULL * nr), 100);
+
+	return nr / 2 > half ? nr / 2 - half : 0;
+}
+
+/* Which of the two costs of a call or a run. */
+enum bench_side {
+	BENCH_ALLOC,
+	BENCH_FREE,
+};
+
+static u64 cost_of(const struct lab_cost *cost, enum bench_side side)
+{
+	return side == BENCH_ALLOC ? cost->alloc : cost->free;
+}
+
+/* Puts the costs that were not disturbed in order; returns how many. */
+static size_t sort_costs(u64 *sorted, const struct lab_cost *cost, size_t nr,
+			 enum bench_side side, u64 less)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < nr; i++) {
+		u64 value = cost_of(&cost[i], side);
+
+		if (value != CLOCK_DISTURBED)
+			sorted[n++] = value > less ? value - less : 0;
+	}
+	sort(sorted, n, sizeof(*sorted), compare_u64, NULL);
+	return n;
+}
+
+static void cost_cell(struct bench *b, const char *what, u64 cost)
+{
+	char key[32];
+
+	snprintf(key, sizeof(key), "%s_%s", what, b->clock.unit);
+	record_cell(&b->run->record, key, cost);
+}
+
+/* Of a run, for each object, in thousandths. */
+static void share_cell(struct bench *b, const char *what, u64 cost)
+{
+	u64 milli = div64_u64(cost * MILLI, b->count * b->loops->per_call);
+	char key[32];
+
+	snprintf(key, sizeof(key), "%s_%s", what, b->clock.unit);
+	record_cell_text(&b->run->record, key, "%llu.%03llu", milli / MILLI,
+			 milli % MILLI);
+}
+
+static int record_whole(struct bench *b, const char *name, enum bench_side side)
+{
+	size_t nr, outside;
+	u64 empty;
+
+	nr = sort_costs(b->sorted, b->hollow, b->nr_runs, side, 0);
+	empty = nr ? b->sorted[0] : 0;
+	if (nr)
+		nr = sort_costs(b->sorted, b->whole, b->nr_runs, side, empty);
+	if (!nr)
+		return lab_refuse(b->run, -EBUSY,
+				  "each run of %zu calls was disturbed",
+				  b->count);
+	outside = nr_outside(nr);
+	record_row(&b->run->record, "whole.%s", name);
+	record_cell(&b->run->record, "nr_runs", nr);
+	share_cell(b, "min", b->sorted[0]);
+	share_cell(b, "p50", quantile(b->sorted, nr, 50));
+	share_cell(b, "low95", b->sorted[outside]);
+	share_cell(b, "high95", b->sorted[nr - 1 - outside]);
+	share_cell(b, "empty", empty);
+	return 0;
+}
+
+/* The commonest of @nr sorted costs, the commonest first. */
+static void record_paths(struct bench *b, const char *name, size_t nr)
+{
+	struct {
+		u64 cost;
+		size_t nr;
+	} path[BENCH_PATHS + 1] = {};
+	size_t i, same, k;
+
+	for (i = 0; i < nr; i += same) {
+		for (same = 1; i + same < nr; same++)
+			if (b->sorted[i + same] != b->sorted[i])
+				break;
+		for (k = BENCH_PATHS; k && path[k - 1].nr < same; k--)
+			path[k] = path[k - 1];
+		path[k].cost = b->sorted[i];
+		path[k].nr = same;
+	}
+	for (k = 0; k < BENCH_PATHS && path[k].nr; k++) {
+		record_row(&b->run->record, "path.%s.%zu", name, k + 1);
+		cost_cell(b, "cost", path[k].cost);
+		record_cell(&b->run->record, "nr", path[k].nr);
+	}
+}
+
+static void record_single(struct bench *b, const char *name,
+			  enum bench_side side)
+{
+	size_t all = b->nr_runs * b->count, nr;
+	u64 empty = clock_overhead();
+
+	nr = sort_costs(b->sorted, b->single, all, side, empty);
+	record_row(&b->run->record, "single.%s", name);
+	record_cell(&b->run->record, "nr", nr);
+	record_cell(&b->run->record, "nr_disturbed", all - nr);
+	if (!nr)
+		return;
+	cost_cell(b, "min", b->sorted[0]);
+	cost_cell(b, "p50", quantile(b->sorted, nr, 50));
+	cost_cell(b, "p99", quantile(b->sorted, nr, 99));
+	cost_cell(b, "max", b->sorted[nr - 1]);
+	cost_cell(b, "empty", empty);
+	/* Where time is counted each cost is one of its own. */
+	if (b->clock.exact)
+		record_paths(b, name, nr);
+}
+
+static int record_costs(struct bench *b)
+{
+	int err;
+
+	record_number(&b->run->record, "nr_calls", b->count);
+	record_number(&b->run->record, "nr_runs_disturbed", b->nr_disturbed);
+	if (b->pattern == BENCH_PAIR) {
+		err = record_whole(b, "pair", BENCH_ALLOC);
+	} else {
+		err = record_whole(b, "alloc", BENCH_ALLOC);
+		if (!err)
+			err = record_whole(b, "free", BENCH_FREE);
+	}
+	if (err)
+		return err;
+	record_single(b, "alloc", BENCH_ALLOC);
+	record_single(b, "free", BENCH_FREE);
+	return 0;
+}
+
+/* From a command to figures */
+
+static void record_clock(struct lab_record *record,
+			 const struct clock_facts *clock)
+{
+	record_text(record, "counter", "%s", clock->counter);
+	record_text(record, "unit", "%s", clock->unit);
+	record_number(record, "exact", clock->exact);
+}
+
+static void source_given(struct lab_source *source)
+{
+}
+
+/* The allocator that a command names, or the one that needs no parameter. */
+static const char *allocator_of(struct lab_run *run)
+{
+	const char *allocator = lab_word(run, "allocator");
+
+	return allocator[0] ? allocator : "pages";
+}
+
+static int open_source(struct bench *b, const char *allocator, const char *name)
+{
+	b->source.allocator = registry_allocator(allocator);
+	b->source.given = source_given;
+	b->loops = b->source.allocator->loops;
+	return b->source.allocator->open(&b->source, b->run, name);
+}
+
+static void close_source(struct bench *b)
+{
+	if (b->source.allocator->close)
+		b->source.allocator->close(&b->source);
+}
+
+/* The CPUs of the two halves of a run. */
+static int choose_cpus(struct bench *b)
+{
+	b->free_cpu = lab_number(b->run, "cpu");
+	b->alloc_cpu = cpumask_any_but(cpu_online_mask, b->free_cpu);
+	if (b->pattern == BENCH_REMOTE && b->alloc_cpu >= nr_cpu_ids)
+		return lab_refuse(b->run, -EOPNOTSUPP,
+				  "there is no other CPU than %u", b->free_cpu);
+	return 0;
+}
+
+/* As many calls as a run is to have, where the command does not say. */
+static int choose_count(struct bench *b)
+{
+	struct bench probe = *b;
+	struct lab_cost cost;
+	u64 count;
+	int err;
+
+	probe.count = 1;
+	probe.pattern = BENCH_PAIR;
+	err = lab_charge(b->run, b->loops->per_call * b->source.charge_bytes);
+	if (err || !b->may_choose)
+		return err;
+	err = do_whole(&probe, b->loops, &whole_steps, &cost);
+	if (!err)
+		err = do_whole(&probe, b->loops, &whole_steps, &cost);
+	if (err)
+		return err;
+	count = div64_u64(BENCH_RUN_COST, cost.alloc ?: 1);
+	/* A round number, so that a little more or less makes no other. */
+	b->count = count ? min_t(u64, rounddown_pow_of_two(count), BENCH_COUNT)
+			 : 1;
+	return 0;
+}
+
+static int make_room(struct bench *b)
+{
+	size_t nr_held = b->pattern == BENCH_PAIR ? 1 : b->count;
+	size_t nr_objects = nr_held * b->loops->per_call;
+	size_t nr_ballast = b->nr_runs * b->loops->per_call;
+	size_t nr_calls = b->count * b->nr_runs;
+	int err;
+
+	if (nr_calls > BENCH_CALLS_MAX)
+		return lab_refuse(b->run, -ERANGE,
+				  "%zu runs of %zu calls are more than %d",
+				  b->nr_runs, b->count, BENCH_CALLS_MAX);
+	err = lab_charge(b->run, (nr_objects + nr_ballast) *
+				 (b->source.charge_bytes + sizeof(void *)) +
+			 nr_calls * (sizeof(*b->single) + sizeof(*b->sorted)));
+	if (err)
+		return err;
+	b->objects = kvmalloc_array(nr_objects, sizeof(*b->objects), GFP_LAB);
+	b->ballast = kvmalloc_array(nr_ballast, sizeof(*b->ballast), GFP_LAB);
+	b->single = kvmalloc_array(nr_calls, sizeof(*b->single), GFP_LAB);
+	b->whole = kvmalloc_array(b->nr_runs, sizeof(*b->whole), GFP_LAB);
+	b->hollow = kvmalloc_array(b->nr_runs, sizeof(*b->hollow), GFP_LAB);
+	b->sorted = kvmalloc_array(nr_calls, sizeof(*b->sorted), GFP_LAB);
+	return b->objects && b->ballast && b->single && b->whole && b->hollow &&
+	       b->sorted ? 0 : -ENOMEM;
+}
+
+static void free_room(struct bench *b)
+{
+	kvfree(b->sorted);
+	kvfree(b->hollow);
+	kvfree(b->whole);
+	kvfree(b->single);
+	kvfree(b->ballast);
+	kvfree(b->objects);
+}
+
+static int bench_cost(struct lab_run *run)
+{
+	struct bench b = {
+		.run = run,
+		.pattern = lab_number(run, "pattern"),
+		.count = lab_number(run, "count"),
+		.nr_runs = lab_number(run, "runs"),
+	};
+	int err;
+
+	b.may_choose = !b.count;
+	err = choose_cpus(&b);
+	if (!err)
+		err = open_source(&b, allocator_of(run), BENCH_NAME);
+	if (err)
+		return err;
+	clock_calibrate(&b.clock);
+	record_text(&run->record, "allocator", "%s", b.source.allocator->name);
+	record_number(&run->record, "object_bytes", b.source.object_bytes);
+	record_number(&run->record, "nr_objects_per_call", b.loops->per_call);
+	record_clock(&run->record, &b.clock);
+	err = choose_count(&b);
+	if (!err)
+		err = make_room(&b);
+	if (!err)
+		err = measure(&b);
+	if (!err)
+		err = record_costs(&b);
+	free_room(&b);
+	close_source(&b);
+	return err;
+}
+
+/* Two allocators against each other */
+
+/**
+ * struct duel - a comparison
+ * @a:		what is compared with
+ * @b:		what is compared
+ * @nr_blocks:	how often there are runs a, b, b, a, and then a, a, a, a
+ * @nr:		blocks in which no run was disturbed
+ * @ratio:	of each of these, what b cost for what a did, in millionths;
+ *		owner: this struct
+ * @control:	likewise of the runs of a alone, the second and the third for the
+ *		first and the fourth
+ */
+struct duel {
+	struct bench a;
+	struct bench b;
+	size_t nr_blocks;
+	size_t nr;
+	u64 *ratio;
+	u64 *control;
+};
+
+/* Where half of some ratios are below, and with 95 % half of all others. */
+struct interval {
+	u64 low;
+	u64 median;
+	u64 high;
+};
+
+static int cost_pairs(struct bench *b, u64 *cost)
+{
+	struct lab_cost counted;
+	int err = do_whole(b, b->loops, b->spin ? &slow_steps : &whole_steps,
+			   &counted);
+
+	*cost = counted.alloc;
+	return err;
+}
+
+/*
+ * What two runs in the middle cost for the two around them: what changes slowly
+ * falls on both alike.  0 where one was disturbed.
+ */
+static int cost_block(struct bench *outer, struct bench *inner, u64 *ratio)
+{
+	struct bench *order[] = { outer, inner, inner, outer };
+	u64 cost[ARRAY_SIZE(order)];
+	bool disturbed = false;
+	int i, err = 0;
+
+	for (i = 0; !err && i < ARRAY_SIZE(order); i++) {
+		err = cost_pairs(order[i], &cost[i]);
+		disturbed |= cost[i] == CLOCK_DISTURBED;
+	}
+	*ratio = err || disturbed ? 0 :
+		 div64_u64((cost[1] + cost[2]) * PPM, cost[0] + cost[3]);
+	return err;
+}
+
+/* Has b take so much longer than a. */
+static int plant(struct duel *duel, unsigned int percent)
+{
+	u64 of_a = CLOCK_DISTURBED, of_spin = CLOCK_DISTURBED, cost;
+	const u64 rounds = 100000;
+	int err = 0, tries;
+
+	for (tries = 0; !err && percent && tries < BENCH_TRIES; tries++) {
+		err = cost_pairs(&duel->a, &cost);
+		of_a = min(of_a, cost);
+		CLOCK_COUNT(cost, clock_spin(rounds));
+		of_spin = min(of_spin, cost);
+	}
+	if (!err && percent && max(of_a, of_spin) != CLOCK_DISTURBED)
+		duel->b.spin = div64_u64(of_a * percent * rounds,
+					 of_spin * 100);
+	return err;
+}
+
+static int fight(struct duel *duel)
+{
+	u64 ratio, control;
+	size_t i;
+	int err;
+
+	/* As in measure(). */
+	err = cost_block(&duel->a, &duel->b, &ratio);
+	for (i = 0; !err && i < duel->nr_blocks; i++) {
+		err = cost_block(&duel->a, &duel->b, &ratio);
+		if (!err)
+			err = cost_block(&duel->a, &duel->a, &control);
+		if (err || !ratio || !control)
+			continue;
+		duel->ratio[duel->nr] = ratio;
+		duel->control[duel->nr] = control;
+		duel->nr++;
+	}
+	return err;
+}
+
+static struct interval interval_of(u64 *ratio, size_t nr)
+{
+	size_t outside = nr_outside(nr);
+
+	sort(ratio, nr, sizeof(*ratio), compare_u64, NULL);
+	return (struct interval){
+		.low = ratio[outside],
+		.median = quantile(ratio, nr, 50),
+		.high = ratio[nr - 1 - outside],
+	};
+}
+
+static void record_interval(struct lab_record *record, const char *name,
+			    const struct interval *interval)
+{
+	record_row(record, "%s", name);
+	record_cell(record, "low95_ppm", interval->low);
+	record_cell(record, "median_ppm", interval->median);
+	record_cell(record, "high95_ppm", interval->high);
+}
+
+static u64 distance(u64 ratio)
+{
+	return ratio > PPM ? ratio - PPM : PPM - ratio;
+}
+
+/*
+ * There is a difference where the interval leaves out that there is none, and the
+ * median is further from that than the same runs of one and the same can be.
+ */
+static int record_duel(struct lab_run *run, struct duel *duel)
+{
+	struct lab_record *record = &run->record;
+	struct interval ratio, control;
+	u64 floor;
+
+	record_number(record, "nr_blocks", duel->nr);
+	record_number(record, "nr_blocks_disturbed", duel->nr_blocks - duel->nr);
+	if (duel->nr < duel->nr_blocks / 2)
+		return lab_refuse(run, -EBUSY,
+				  "%zu of %zu blocks were disturbed: try fewer calls",
+				  duel->nr_blocks - duel->nr, duel->nr_blocks);
+	ratio = interval_of(duel->ratio, duel->nr);
+	control = interval_of(duel->control, duel->nr);
+	floor = max(distance(control.low), distance(control.high));
+	record_interval(record, "ratio", &ratio);
+	record_interval(record, "control", &control);
+	record_number(record, "noise_floor_ppm", floor);
+	record_number(record, "differs",
+		      (ratio.low > PPM || ratio.high < PPM) &&
+		      distance(ratio.median) > floor);
+	return 0;
+}
+
+/* Whether an allocator is content with the parameters of another. */
+static bool takes_as(const struct lab_allocator *a,
+		     const struct lab_allocator *b)
+{
+	const struct lab_param *p, *q;
+
+	for (p = a->params; p && p->name; p++) {
+		for (q = b->params; q && q->name; q++)
+			if (!strcmp(p->name, q->name))
+				break;
+		if (p->required && (!q || !q->name))
+			return false;
+	}
+	return true;
+}
+
+static int open_rivals(struct lab_run *run, struct duel *duel)
+{
+	const char *a = allocator_of(run);
+	const char *b = lab_word(run, "with")[0] ? lab_word(run, "with") : a;
+	const struct lab_allocator *rival = registry_allocator(b);
+	int err;
+
+	if (!rival)
+		return lab_refuse(run, -EINVAL,
+				  "there is no allocator called %s", b);
+	if (!takes_as(rival, registry_allocator(a)))
+		return lab_refuse(run, -EINVAL,
+				  "%s and %s have no parameters in common", a, b);
+	err = open_source(&duel->a, a, BENCH_NAME);
+	if (err)
+		return err;
+	err = open_source(&duel->b, b, BENCH_NAME_B);
+	if (err)
+		close_source(&duel->a);
+	return err;
+}
+
+static int bench_compare(struct lab_run *run)
+{
+	size_t count = lab_number(run, "count");
+	struct clock_facts clock;
+	struct duel *duel;
+	int err;
+
+	duel = kzalloc(sizeof(*duel), GFP_LAB);
+	if (!duel)
+		return -ENOMEM;
+	duel->nr_blocks = lab_number(run, "blocks");
+	duel->a = (struct bench){ .run = run, .count = count };
+	duel->b = (struct bench){ .run = run, .count = count };
+	err = open_rivals(run, duel);
+	if (err)
+		goto free_duel;
+	clock_calibrate(&clock);
+	record_text(&run->record, "a", "%s", duel->a.source.allocator->name);
+	record_text(&run->record, "b", "%s", duel->b.source.allocator->name);
+	record_number(&run->record, "nr_calls", count);
+	record_clock(&run->record, &clock);
+	err = lab_charge(run, duel->a.loops->per_call *
+			      duel->a.source.charge_bytes +
+			      duel->b.loops->per_call *
+			      duel->b.source.charge_bytes);
+	if (err)
+		goto close;
+	err = -ENOMEM;
+	duel->ratio = kvmalloc_array(duel->nr_blocks, sizeof(*duel->ratio),
+				     GFP_LAB);
+	duel->control = kvmalloc_array(duel->nr_blocks, sizeof(*duel->control),
+				       GFP_LAB);
+	if (duel->ratio && duel->control)
+		err = plant(duel, lab_number(run, "slower_percent"));
+	if (!err)
+		err = fight(duel);
+	if (!err)
+		err = record_duel(run, duel);
+	kvfree(duel->control);
+	kvfree(duel->ratio);
+close:
+	close_source(&duel->b);
+	close_source(&duel->a);
+free_duel:
+	kfree(duel);
+	return err;
+}
+
+/* The tables */
+
+static const char *const pattern_words[] = {
+	[BENCH_PAIR] = "pair",
+	[BENCH_LIFO] = "lifo",
+	[BENCH_FIFO] = "fifo",
+	[BENCH_RANDOM] = "random",
+	[BENCH_REMOTE] = "remote",
+	NULL
+};
+
+#define BENCH_ALLOCATOR_PARAM \
+	{ .name = "allocator", .help = "which; or none, for single pages", \
+	  .type = LAB_WORD }
+#define BENCH_COUNT_PARAM(...) \
+	{ .name = "count", .max = 100000, __VA_ARGS__ }
+
+static const struct lab_param cost_params[] = {
+	BENCH_ALLOCATOR_PARAM,
+	{ .name = "pattern",
+	  .help = "each freed at once, or all in that order, or by another CPU",
+	  .type = LAB_CHOICE, .choices = pattern_words },
+	BENCH_COUNT_PARAM(.help = "calls in a run; 0: as many as a clock tick lets be"),
+	{ .name = "runs", .help = "how many", .min = 1, .max = 1000,
+	  .def = 16 },
+	{ .name = "cpu", .help = "the other CPU, for pattern=remote",
+	  .max = NR_CPUS - 1, .def = 0 },
+	{}
+};
+
+static const struct lab_param compare_params[] = {
+	BENCH_ALLOCATOR_PARAM,
+	{ .name = "with", .help = "another; or none, for its equal",
+	  .type = LAB_WORD },
+	BENCH_COUNT_PARAM(.help = "calls in a run", .min = 1, .def = 1000),
+	{ .name = "blocks", .help = "of four runs each", .min = 6, .max = 10000,
+	  .def = 100 },
+	{ .name = "slower_percent", .help = "by which the other is made slower",
+	  .max = 100 },
+	{}
+};
+
+static const struct lab_experiment bench_experiments[] = {
+	{ .name = "cost", .run = bench_cost, .params = cost_params,
+	  .more_params = registry_allocator_params,
+	  .help = "what an allocator's calls cost, and how often which" },
+	{ .name = "compare", .run = bench_compare, .params = compare_params,
+	  .more_params = registry_allocator_params,
+	  .help = "whether an allocator costs more than another, run against run" },
+	{}
+};
+
+const struct lab_family bench_family = {
+	.name = "bench",
+	.help = "what the calls of an allocator cost",
+	.experiments = bench_experiments,
+};

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What the bench promises on any machine; exact.c is about what it counts. */
+#include "costs.h"
+
+#define OFFLINE	"/sys/devices/system/cpu/cpu1/online"
+#define RUN	"/proc/kmemlab/run"
+
+FIXTURE(bench)
+{
+	long long held;
+};
+
+FIXTURE_SETUP(bench)
+{
+	self->held = held_bytes();
+}
+
+/* Whatever became of a command, it has given everything back. */
+FIXTURE_TEARDOWN(bench)
+{
+	char line[256];
+
+	write_file(OFFLINE, "1");
+	EXPECT_EQ(self->held, held_bytes());
+	EXPECT_FALSE(find_line("/proc/slabinfo", "kmemlab_.bench", "", line,
+			       sizeof(line)));
+}
+
+/* The record says in which unit it counts, and user space counts likewise. */
+TEST_F(bench, unit)
+{
+	struct record *record = run("bench.cost runs=2 count=10");
+	char text[4096];
+
+	ASSERT_EQ(0, record->err);
+	EXPECT_EQ(counts_insns(), number_of(record, "exact"));
+	EXPECT_TRUE(text_is(record, "unit", counts_insns() ? "insns" : "cycles"));
+	ASSERT_LT(0, read_file(LAB "fingerprint", text, sizeof(text)));
+	EXPECT_NE(NULL, strstr(text, counts_insns() ? "counter_unit insns\n" :
+						      "counter_unit cycles\n"));
+}
+
+static void check_costs(struct __test_metadata *_metadata,
+			const struct record *record, const char *row)
+{
+	EXPECT_EQ(number_of(record, "nr_calls") * 4,
+		  cell_of(record, row, "nr") + cell_of(record, row, "nr_disturbed"));
+	if (!cell_of(record, row, "nr"))
+		return;
+	EXPECT_LE(0, cost_of(record, row, "min"));
+	EXPECT_LE(cost_of(record, row, "min"), cost_of(record, row, "p50"));
+	EXPECT_LE(cost_of(record, row, "p50"), cost_of(record, row, "p99"));
+	EXPECT_LE(cost_of(record, row, "p99"), cost_of(record, row, "max"));
+}
+
+TEST_F(bench, every_allocator)
+{
+	static const char *const allocators[] = {
+		"pages order=0", "pages order=5", "pages_bulk", "slab size=256",
+		"slab size=256 ctor=yes", "slab_bulk size=256",
+		"mempool size=256", "kmalloc size=1000", "kzalloc size=1000",
+		"vmalloc size=10000", "vzalloc size=10000",
+		"kvmalloc size=10000", "vmap size=10000", "dma size=5000",
+		"percpu size=100", "node node=0 order=1", "reclaimable size=256",
+	};
+	static const char *const patterns[] = { "pair", "lifo", "fifo",
+						"random", "remote" };
+	struct record *record;
+	int i, k;
+
+	for (i = 0; i < ARRAY_SIZE(allocators) * ARRAY_SIZE(patterns); i++) {
+		k = i / ARRAY_SIZE(patterns);
+		record = run("bench.cost runs=4 pattern=%s allocator=%s",
+			     patterns[i % ARRAY_SIZE(patterns)], allocators[k]);
+		ASSERT_EQ(0, record->err)
+			TH_LOG("%s: %s", allocators[k],
+			       text_of(record, "reason"));
+		check_costs(_metadata, record, "single.alloc");
+		check_costs(_metadata, record, "single.free");
+	}
+}
+
+/* The runs take no longer than their command, by user space's own reading. */
+TEST_F(bench, second_clock)
+{
+	unsigned long long start = read_counter(), elapsed;
+	struct record *record = run("bench.cost allocator=slab size=256 runs=100");
+	double half;
+
+	elapsed = read_counter() - start;
+	ASSERT_EQ(0, record->err);
+	/* At least half of them cost the median or more. */
+	half = cost_of(record, "whole.pair", "p50") *
+	       number_of(record, "nr_calls") *
+	       cell_of(record, "whole.pair", "nr_runs") / 2;
+	say("half of the runs: %.0f, the command: %llu", half, elapsed);
+	EXPECT_LT(0, half);
+	EXPECT_GT(elapsed, half);
+}
+
+TEST_F(bench, refusals)
+{
+	static const struct {
+		const char *command;
+		int err;
+	} bad[] = {
+		{ "cost allocator=none", EINVAL },
+		{ "cost allocator=slab", EINVAL },
+		{ "cost allocator=slab size=0", ERANGE },
+		{ "cost allocator=slab size=1G", ERANGE },
+		{ "cost allocator=slab size=64 align=3", ERANGE },
+		{ "cost allocator=pages order=99", ERANGE },
+		{ "cost pattern=none", EINVAL },
+		{ "cost count=100000 runs=1000", ERANGE },
+		{ "cost count=200000", ERANGE },
+		{ "cost runs=0", ERANGE },
+		{ "cost pattern=remote cpu=8000", ERANGE },
+		{ "cost allocator=vmalloc size=1G pattern=lifo count=1000 runs=1",
+		  EDQUOT },
+		{ "compare with=none", EINVAL },
+		{ "compare with=slab", EINVAL },
+		{ "compare allocator=kmalloc size=64 with=pages count=0", ERANGE },
+		{ "compare slower_percent=101", ERANGE },
+		{ "compare blocks=1", ERANGE },
+	};
+	struct record *record;
+	char command[128];
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		snprintf(command, sizeof(command), "bench.%s", bad[i].command);
+		record = run("%s", command);
+		EXPECT_EQ(bad[i].err, record->err)
+			TH_LOG("%s", command);
+		EXPECT_NE(NULL, text_of(record, "reason"))
+			TH_LOG("%s", command);
+	}
+}
+
+/* The other CPU goes while objects are on their way to it. */
+TEST_F(bench, offline)
+{
+	pid_t pid;
+	int err;
+
+	if (access(OFFLINE, W_OK))
+		SKIP(return, "bench.offline: no second CPU that can be taken away");
+	pid = run_aside(RUN,
+			"bench.cost allocator=slab size=8 pattern=remote cpu=1 count=99 runs=999");
+	usleep(100000);
+	ASSERT_FALSE(has_ended(pid));
+	ASSERT_EQ(0, write_file(OFFLINE, "0"));
+	err = exit_code_of(pid);
+	EXPECT_EQ(ERANGE, err);
+	EXPECT_EQ(ERANGE, run("bench.cost pattern=remote cpu=1")->err);
+	ASSERT_EQ(0, write_file(OFFLINE, "1"));
+	EXPECT_OK("bench.cost pattern=remote cpu=1 runs=2 count=10");
+}
+
+TEST_F(bench, killed)
+{
+	pid_t pid = run_aside(RUN,
+			      "bench.cost allocator=vmalloc size=64K pattern=lifo count=99 runs=999");
+	double took;
+
+	usleep(300000);
+	took = kill_command(pid);
+	EXPECT_LE(0, took);
+	EXPECT_GE(1, took);
+}
+
+/* One waits for the other, and each has its own record. */
+TEST_F(bench, two_at_once)
+{
+	pid_t pid = run_aside(RUN, "bench.cost allocator=slab size=64 runs=100 count=1000");
+	struct record *record = run("bench.cost allocator=kmalloc size=128 runs=2 count=10");
+
+	EXPECT_EQ(0, record->err);
+	EXPECT_TRUE(text_is(record, "allocator", "kmalloc"));
+	EXPECT_EQ(0, exit_code_of(pid));
+}
+
+/* What takes half as long again is found to. */
+TEST_F(bench, compare)
+{
+	struct record *record;
+	int tries;
+
+	/* Where most of it was disturbed there is no answer. */
+	for (tries = 0; may_try(tries); tries++) {
+		record = run("bench.compare allocator=slab size=256 count=200 slower_percent=50");
+		if (record->err != EBUSY)
+			break;
+	}
+	ASSERT_EQ(0, record->err);
+	say("a half slower: %lld to %lld millionths, alike: %lld to %lld",
+	    cell_of(record, "ratio", "low95_ppm"),
+	    cell_of(record, "ratio", "high95_ppm"),
+	    cell_of(record, "control", "low95_ppm"),
+	    cell_of(record, "control", "high95_ppm"));
+	EXPECT_LT(1000000, cell_of(record, "ratio", "low95_ppm"));
+	EXPECT_LE(cell_of(record, "ratio", "low95_ppm"),
+		  cell_of(record, "ratio", "median_ppm"));
+	EXPECT_LE(cell_of(record, "ratio", "median_ppm"),
+		  cell_of(record, "ratio", "high95_ppm"));
+	EXPECT_EQ(1, number_of(record, "differs"));
+}
+
+TEST_HARNESS_MAIN
