@@ -4,13 +4,14 @@
 
 # Which kernel, and what to hand on.  The scripts describe them.
 export KERNEL KDIR KMODULES KSRC TOUR V ACCEL INSTALL_MOD_PATH
+export OPS SIZES ORDERS RUNS BASE FORCE THRESHOLD
 
-.PHONY: help run check shell style modules install clean
+.PHONY: help run check shell bench style modules install clean
 
 help:
 	@scripts/help
 
-run check shell style:
+run check shell bench style:
 	@scripts/$@
 
 modules:
