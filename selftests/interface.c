@@ -353,10 +353,11 @@ static int read_parameters(struct parameter *list, size_t max)
 {
 	static const char *const families[] = {
 		"buddy", "slab", "kmalloc", "vmalloc", "ioremap", "percpu",
-		"numa", "page", "gfp", "reclaim", "memcg",
+		"numa", "page", "gfp", "reclaim", "memcg", "bench",
 	};
 	struct parameter parameter = {};
 	char path[128], line[256];
+	bool of_allocator = false;
 	int i, n = 0;
 
 	for (i = 0; i < ARRAY_SIZE(families); i++) {
@@ -367,6 +368,13 @@ static int read_parameters(struct parameter *list, size_t max)
 		file = fopen(path, "r");
 		while (file && n < max && fgets(line, sizeof(line), file)) {
 			parameter.name[0] = '\0';
+			/* Those depend on which allocator a command names. */
+			if (line[0] != ' ')
+				of_allocator = false;
+			else if (!strncmp(line, "  allocator=", 12))
+				of_allocator = true;
+			if (of_allocator)
+				continue;
 			if (line[0] != ' ')
 				sscanf(line, "%31s", parameter.experiment);
 			else if (sscanf(line, " %31[^=]=%lld..%llu",

@@ -289,12 +289,13 @@ TEST_F(pool, cancel)
 	snprintf(command, sizeof(command), "%lld", count);
 	pid = run_aside(LAB "pools/long/alloc", command);
 	for (end = seconds() + 60; seconds() < end; usleep(1000))
-		if (pool_number("long", "nr_objects") > count / 10 * 9)
+		if (pool_number("long", "nr_coming") > count / 10 * 9)
 			break;
 	took = kill_command(pid);
 	EXPECT_LE(0, took);
 	EXPECT_LT(took, 1);
 	EXPECT_EQ(0, pool_number("long", "nr_objects"));
+	EXPECT_EQ(0, pool_number("long", "nr_coming"));
 	for (end = seconds() + 60; held_bytes() > held && seconds() < end;)
 		usleep(1000);
 	EXPECT_EQ(held, held_bytes());

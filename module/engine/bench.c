@@ -35,9 +35,11 @@
 #define BENCH_TRIES	8
 /*
  * What a run is to cost, in units of the counter, so that most are over before
- * the next interrupt of the clock; and the most calls that it then has.
+ * the next interrupt of the clock, and may cost at the most; and the most calls
+ * that it has where the bench chooses.
  */
 #define BENCH_RUN_COST	1000000
+#define BENCH_RUN_MAX	(200 * BENCH_RUN_COST)
 #define BENCH_COUNT	1024
 /* The commonest costs of one call that a record has. */
 #define BENCH_PATHS	8
@@ -586,28 +588,37 @@ static int choose_cpus(struct bench *b)
 	return 0;
 }
 
-/* As many calls as a run is to have, where the command does not say. */
+/*
+ * As many calls as a run is to have, where the command does not say; and charges
+ * the objects of one.  No signal ends a run, so none may be long.
+ */
 static int choose_count(struct bench *b)
 {
+	u64 cost = U64_MAX, start, count;
 	struct bench probe = *b;
-	struct lab_cost cost;
-	u64 count;
-	int err;
+	struct lab_cost unused;
+	int tries, err;
 
+	err = lab_charge(b->run, b->loops->per_call * b->source.charge_bytes);
 	probe.count = 1;
 	probe.pattern = BENCH_PAIR;
-	err = lab_charge(b->run, b->loops->per_call * b->source.charge_bytes);
-	if (err || !b->may_choose)
-		return err;
-	err = do_whole(&probe, b->loops, &whole_steps, &cost);
-	if (!err)
-		err = do_whole(&probe, b->loops, &whole_steps, &cost);
+	for (tries = 0; !err && tries < BENCH_TRIES; tries++) {
+		start = clock_read();
+		err = do_run(&probe, b->loops, &whole_steps, &unused);
+		cost = min(cost, clock_read() - start);
+		if (!err)
+			err = context_breathe(b->run->reason);
+	}
 	if (err)
 		return err;
-	count = div64_u64(BENCH_RUN_COST, cost.alloc ?: 1);
-	/* A round number, so that a little more or less makes no other. */
-	b->count = count ? min_t(u64, rounddown_pow_of_two(count), BENCH_COUNT)
-			 : 1;
+	/* Made a round number: a little more or less is to make no other. */
+	count = clamp_t(u64, div64_u64(BENCH_RUN_COST, cost), 1, BENCH_COUNT);
+	if (b->may_choose)
+		b->count = rounddown_pow_of_two(count);
+	else if (b->count > div64_u64(BENCH_RUN_MAX, cost))
+		return lab_refuse(b->run, -ERANGE,
+				  "count=%zu calls of %llu %s are too long a run",
+				  b->count, cost, b->clock.unit);
 	return 0;
 }
 
@@ -768,6 +779,9 @@ static int fight(struct duel *duel)
 	/* As in measure(). */
 	err = cost_block(&duel->a, &duel->b, &ratio);
 	for (i = 0; !err && i < duel->nr_blocks; i++) {
+		/* On a machine as busy as that there is nothing to be had. */
+		if (i >= BENCH_TRIES && !duel->nr)
+			break;
 		err = cost_block(&duel->a, &duel->b, &ratio);
 		if (!err)
 			err = cost_block(&duel->a, &duel->a, &control);
@@ -875,7 +889,6 @@ static int open_rivals(struct lab_run *run, struct duel *duel)
 static int bench_compare(struct lab_run *run)
 {
 	size_t count = lab_number(run, "count");
-	struct clock_facts clock;
 	struct duel *duel;
 	int err;
 
@@ -883,22 +896,24 @@ static int bench_compare(struct lab_run *run)
 	if (!duel)
 		return -ENOMEM;
 	duel->nr_blocks = lab_number(run, "blocks");
-	duel->a = (struct bench){ .run = run, .count = count };
+	duel->a = (struct bench){ .run = run, .count = count,
+				  .may_choose = !count };
 	duel->b = (struct bench){ .run = run, .count = count };
 	err = open_rivals(run, duel);
 	if (err)
 		goto free_duel;
-	clock_calibrate(&clock);
+	clock_calibrate(&duel->a.clock);
+	duel->b.clock = duel->a.clock;
 	record_text(&run->record, "a", "%s", duel->a.source.allocator->name);
 	record_text(&run->record, "b", "%s", duel->b.source.allocator->name);
-	record_number(&run->record, "nr_calls", count);
-	record_clock(&run->record, &clock);
-	err = lab_charge(run, duel->a.loops->per_call *
-			      duel->a.source.charge_bytes +
-			      duel->b.loops->per_call *
-			      duel->b.source.charge_bytes);
+	record_clock(&run->record, &duel->a.clock);
+	err = choose_count(&duel->a);
+	duel->b.count = duel->a.count;
+	if (!err)
+		err = choose_count(&duel->b);
 	if (err)
 		goto close;
+	record_number(&run->record, "nr_calls", duel->a.count);
 	err = -ENOMEM;
 	duel->ratio = kvmalloc_array(duel->nr_blocks, sizeof(*duel->ratio),
 				     GFP_LAB);
@@ -934,15 +949,16 @@ static const char *const pattern_words[] = {
 #define BENCH_ALLOCATOR_PARAM \
 	{ .name = "allocator", .help = "which; or none, for single pages", \
 	  .type = LAB_WORD }
-#define BENCH_COUNT_PARAM(...) \
-	{ .name = "count", .max = 100000, __VA_ARGS__ }
+#define BENCH_COUNT_PARAM \
+	{ .name = "count", .max = 100000, \
+	  .help = "calls in a run; 0: as many as a clock tick lets be" }
 
 static const struct lab_param cost_params[] = {
 	BENCH_ALLOCATOR_PARAM,
 	{ .name = "pattern",
 	  .help = "each freed at once, or all in that order, or by another CPU",
 	  .type = LAB_CHOICE, .choices = pattern_words },
-	BENCH_COUNT_PARAM(.help = "calls in a run; 0: as many as a clock tick lets be"),
+	BENCH_COUNT_PARAM,
 	{ .name = "runs", .help = "how many", .min = 1, .max = 1000,
 	  .def = 16 },
 	{ .name = "cpu", .help = "the other CPU, for pattern=remote",
@@ -954,8 +970,8 @@ static const struct lab_param compare_params[] = {
 	BENCH_ALLOCATOR_PARAM,
 	{ .name = "with", .help = "another; or none, for its equal",
 	  .type = LAB_WORD },
-	BENCH_COUNT_PARAM(.help = "calls in a run", .min = 1, .def = 1000),
-	{ .name = "blocks", .help = "of four runs each", .min = 6, .max = 10000,
+	BENCH_COUNT_PARAM,
+	{ .name = "blocks", .help = "of four runs each", .min = 6, .max = 1000,
 	  .def = 100 },
 	{ .name = "slower_percent", .help = "by which the other is made slower",
 	  .max = 100 },

@@ -2,10 +2,11 @@
 /*
  * Pools: the one place where memory stays held after a command has ended.
  *
- * Two locks.  pools_lock protects the list of pools and who uses each; it is
- * never held while memory is allocated for an object or freed.  A pool's own
- * lock protects its objects.  Where both are taken, pools_lock is the outer
- * one.
+ * Two locks.  pools_lock protects the list of pools and who uses each; a pool's
+ * own lock protects its objects.  Neither is held while objects are allocated or
+ * freed, so that all CPUs can do so at once: a command collects what it allocates
+ * on a shelf of its own until it has all of it, and takes what it frees off the
+ * pool's in small batches.  Where both are taken, pools_lock is the outer one.
  *
  * A pool with users stays: destroying it is refused with EBUSY.  So whoever
  * has taken a use needs no further protection.
@@ -31,7 +32,7 @@
  */
 #define POOL_BATCH		512
 #define POOL_BATCH_BYTES	SZ_4M
-/* The most objects in one call of an allocator's bulk pair. */
+/* Objects that are taken off a shelf at a time. */
 #define POOL_BULK		64
 /* About what a pool itself takes: its cache, that cache's parts, its files. */
 #define POOL_BYTES		SZ_8K
@@ -115,12 +116,6 @@ static struct lab_pool *get_pool(struct lab_run *run)
 	return pool;
 }
 
-/* Objects, without those that a cancelled command left behind. */
-static size_t nr_objects(const struct lab_pool *pool)
-{
-	return shelf_count(&pool->shelf) - pool->surplus;
-}
-
 /* Whether the pool's objects can be idle, to be taken back by the kernel. */
 static bool knows_idle(const struct lab_pool *pool)
 {
@@ -155,11 +150,31 @@ static size_t batch_size(const struct lab_pool *pool)
 		       POOL_BATCH);
 }
 
+/**
+ * struct pool_delivery - objects of a command that is not done allocating
+ * @node:	in the pool's list of what killed commands left; protected by the
+ *		pool's lock
+ * @shelf:	the objects; nobody else's before it is in that list
+ * @nr:		how many there were when it came into it
+ */
+struct pool_delivery {
+	struct list_head node;
+	struct lab_shelf shelf;
+	size_t nr;
+};
+
 /* Pages that the pool took straight from the page allocator. */
 static s64 kept_pages(const struct lab_pool *pool)
 {
-	return shelf_count(&pool->shelf) * pool->source.kept_pages +
-	       pool->shelf.pages;
+	size_t nr_objects = shelf_count(&pool->shelf);
+	s64 pages = pool->shelf.pages;
+	const struct pool_delivery *left;
+
+	list_for_each_entry(left, &pool->left, node) {
+		nr_objects += shelf_count(&left->shelf);
+		pages += left->shelf.pages;
+	}
+	return nr_objects * pool->source.kept_pages + pages;
 }
 
 /*
@@ -168,8 +183,9 @@ static s64 kept_pages(const struct lab_pool *pool)
  */
 static void publish_counts(struct lab_pool *pool)
 {
+	lockdep_assert_held(&pool->lock);
 	spin_lock(&pool->counts_lock);
-	pool->counts.nr_objects = nr_objects(pool);
+	pool->counts.nr_objects = shelf_count(&pool->shelf);
 	pool->counts.nr_allocs = pool->nr_allocs;
 	pool->counts.nr_frees = pool->nr_frees;
 	pool->counts.nr_failed = pool->nr_failed;
@@ -180,43 +196,28 @@ static void publish_counts(struct lab_pool *pool)
 	spin_unlock(&pool->counts_lock);
 }
 
-static void *take_object(struct lab_pool *pool, enum pool_order order)
+static void *take_object(struct lab_shelf *shelf, enum pool_order order)
 {
 	switch (order) {
 	case POOL_FIFO:
-		return shelf_pop_oldest(&pool->shelf);
+		return shelf_pop_oldest(shelf);
 	case POOL_RANDOM:
-		return shelf_pop_random(&pool->shelf);
+		return shelf_pop_random(shelf);
 	default:
-		return shelf_pop_newest(&pool->shelf);
+		return shelf_pop_newest(shelf);
 	}
 }
 
-static void free_object(struct lab_pool *pool, void *object)
-{
-	pool->source.allocator->free(&pool->source, object);
-	pool->nr_frees++;
-}
-
-/* Frees the next @count objects in that order. */
-static void free_batch(struct lab_pool *pool, size_t count,
-		       enum pool_order order)
+/* Frees objects; the pool's lock is not needed. */
+static void free_all_of(struct lab_pool *pool, void **objects, size_t nr)
 {
 	const struct lab_loops *loops = pool->source.allocator->loops;
-	void *objects[POOL_BULK];
-	size_t nr, i;
+	size_t calls = nr / loops->per_call;
 
-	for (; count >= loops->per_call; count -= nr) {
-		nr = rounddown(min_t(size_t, count, POOL_BULK),
-			       loops->per_call);
-		for (i = 0; i < nr; i++)
-			objects[i] = take_object(pool, order);
-		loops->frees(&pool->source, nr / loops->per_call, objects);
-		pool->nr_frees += nr;
-	}
+	loops->frees(&pool->source, calls, objects);
 	/* What is no whole call. */
-	while (count--)
-		free_object(pool, take_object(pool, order));
+	for (objects += calls * loops->per_call; nr % loops->per_call; nr--)
+		pool->source.allocator->free(&pool->source, *objects++);
 }
 
 /* Gives back what is charged for more than @keep objects. */
@@ -228,10 +229,16 @@ static void lower_charge(struct lab_pool *pool, size_t keep)
 	pool->charged = keep;
 }
 
+/* Objects that the budget must be charged for, whoever has them. */
+static size_t nr_in_all(const struct lab_pool *pool)
+{
+	return shelf_count(&pool->shelf) + pool->nr_coming + nr_idle(pool);
+}
+
 /* After objects were freed: bookkeeping and charges go back. */
 static void tidy_up(struct lab_pool *pool)
 {
-	size_t count = shelf_count(&pool->shelf) + nr_idle(pool);
+	size_t count = nr_in_all(pool);
 
 	shelf_trim(&pool->shelf);
 	if (!pool->source.keeps_slabs || !count)
@@ -240,35 +247,59 @@ static void tidy_up(struct lab_pool *pool)
 }
 
 /*
- * Frees what a command allocated before it failed: the newest objects.  That
- * can be millions, and a task that was killed must not stay for them, so it
- * leaves the rest to a worker, or to the next command that comes.
+ * Takes up to @max objects off a shelf, as many as are freed between two looks at
+ * signals at the most.
  */
-static void drop_surplus(struct lab_pool *pool)
+static size_t take_batch(struct lab_pool *pool, struct lab_shelf *shelf,
+			 enum pool_order order, void **objects, size_t max)
 {
-	while (pool->surplus) {
-		size_t nr = min(batch_size(pool), pool->surplus);
+	size_t nr = min3(batch_size(pool), max, (size_t)POOL_BULK), i;
 
-		free_batch(pool, nr, POOL_LIFO);
-		pool->surplus -= nr;
-		cond_resched();
-		if (pool->surplus && fatal_signal_pending(current)) {
-			queue_work(system_unbound_wq, &pool->tidy_work);
-			return;
-		}
-	}
-	lower_charge(pool, pool->charged_before);
-	tidy_up(pool);
+	for (i = 0; i < nr; i++)
+		objects[i] = take_object(shelf, order);
+	return nr;
 }
 
+/* Frees some of the objects of a shelf that no other command knows. */
+static void free_some(struct lab_pool *pool, struct lab_shelf *shelf)
+{
+	void *objects[POOL_BULK];
+
+	free_all_of(pool, objects, take_batch(pool, shelf, POOL_LIFO, objects,
+					      shelf_count(shelf)));
+	cond_resched();
+}
+
+static void free_delivery(struct pool_delivery *delivery)
+{
+	shelf_free(&delivery->shelf);
+	kfree(delivery);
+}
+
+static struct pool_delivery *first_left(struct lab_pool *pool)
+{
+	return list_first_entry_or_null(&pool->left, struct pool_delivery,
+					node);
+}
+
+/* A task that was killed has no time to free millions of objects. */
 static void tidy_up_work(struct work_struct *work)
 {
 	struct lab_pool *pool = container_of(work, struct lab_pool, tidy_work);
+	struct pool_delivery *left;
 
 	mutex_lock(&pool->lock);
-	if (pool->surplus)
-		drop_surplus(pool);
-	else if (!pool->closed)
+	while ((left = first_left(pool))) {
+		/* The only one who takes any out. */
+		mutex_unlock(&pool->lock);
+		while (shelf_count(&left->shelf))
+			free_some(pool, &left->shelf);
+		mutex_lock(&pool->lock);
+		list_del(&left->node);
+		pool->nr_coming -= left->nr;
+		free_delivery(left);
+	}
+	if (!pool->closed)
 		tidy_up(pool);
 	mutex_unlock(&pool->lock);
 }
@@ -281,36 +312,69 @@ static void objects_given(struct lab_source *source)
 	queue_work(system_unbound_wq, &pool->tidy_work);
 }
 
-/* Locks a pool that has no surplus. */
 static int lock_pool(struct lab_run *run, struct lab_pool *pool)
 {
 	if (mutex_lock_killable(&pool->lock))
 		return lab_refuse(run, -EINTR, "cancelled by a signal");
-	if (pool->surplus)
-		drop_surplus(pool);
-	if (!pool->surplus)
-		return 0;
-	mutex_unlock(&pool->lock);
-	return lab_refuse(run, -EINTR, "cancelled by a signal");
+	return 0;
 }
 
-/* Frees @count objects, or fewer where the command is cancelled meanwhile. */
-static int free_objects(struct lab_run *run, struct lab_pool *pool,
-			size_t count, enum pool_order order)
+/* Objects that no other command is about to free. */
+static size_t nr_to_take(const struct lab_pool *pool)
 {
-	s64 kept = kept_pages(pool);
+	return shelf_count(&pool->shelf) - pool->nr_going;
+}
+
+/* Claims @count objects, for the caller to take. */
+static int claim_objects(struct lab_run *run, struct lab_pool *pool,
+			 size_t count)
+{
+	int err = lock_pool(run, pool);
+
+	if (err)
+		return err;
+	if (count > nr_to_take(pool))
+		err = lab_refuse(run, -ERANGE,
+				 "count=%zu is more than the %zu objects there are",
+				 count, nr_to_take(pool));
+	else
+		pool->nr_going += count;
+	mutex_unlock(&pool->lock);
+	return err;
+}
+
+/*
+ * Frees objects that were claimed; those that are left where the command is
+ * cancelled stay.  @nr_freed is set to how many were freed.
+ */
+static int free_objects(struct lab_run *run, struct lab_pool *pool,
+			size_t count, enum pool_order order, size_t *nr_freed)
+{
+	void *objects[POOL_BULK];
+	size_t nr, left = count;
+	s64 kept;
 	int err = 0;
 
-	while (!err && count) {
-		size_t nr = min(batch_size(pool), count);
-
-		free_batch(pool, nr, order);
-		count -= nr;
+	while (!err && left) {
+		mutex_lock(&pool->lock);
+		kept = kept_pages(pool);
+		nr = take_batch(pool, &pool->shelf, order, objects, left);
+		left -= nr;
+		pool->nr_going -= nr;
+		pool->nr_frees += nr;
+		run->kept_pages += kept_pages(pool) - kept;
 		publish_counts(pool);
+		mutex_unlock(&pool->lock);
+		free_all_of(pool, objects, nr);
 		err = context_breathe(run->reason);
 	}
+	mutex_lock(&pool->lock);
+	kept = kept_pages(pool);
+	pool->nr_going -= left;
 	tidy_up(pool);
 	run->kept_pages += kept_pages(pool) - kept;
+	mutex_unlock(&pool->lock);
+	*nr_freed = count - left;
 	return err;
 }
 
@@ -323,7 +387,8 @@ static int free_idle(struct lab_pool *pool, char *reason)
 
 	while (!err && knows_idle(pool) &&
 	       (object = pool->source.allocator->reuse(&pool->source))) {
-		free_object(pool, object);
+		pool->source.allocator->free(&pool->source, object);
+		pool->nr_frees++;
 		if (++nr % POOL_BATCH == 0)
 			err = context_breathe(reason);
 	}
@@ -331,95 +396,144 @@ static int free_idle(struct lab_pool *pool, char *reason)
 	return err;
 }
 
-static bool alloc_object(struct lab_pool *pool)
+/* Allocates objects that are nobody else's yet. */
+static int alloc_batch(struct lab_run *run, struct lab_pool *pool,
+		       struct lab_shelf *own, size_t count)
 {
 	struct lab_source *source = &pool->source;
-	void *object = NULL;
-
-	if (!shelf_reserve(&pool->shelf))
-		object = source->allocator->alloc(source, GFP_LAB);
-	if (!object)
-		return false;
-	shelf_push(&pool->shelf, object);
-	return true;
-}
-
-/* At most @count, in whole calls; returns how many. */
-static size_t alloc_many(struct lab_pool *pool, size_t count)
-{
-	const struct lab_loops *loops = pool->source.allocator->loops;
-	size_t calls = min_t(size_t, count, POOL_BULK) / loops->per_call;
-	void *objects[POOL_BULK];
-	size_t nr, i;
-
-	nr = calls - loops->allocs(&pool->source, calls, objects);
-	nr *= loops->per_call;
-	for (i = 0; i < nr && !shelf_reserve(&pool->shelf); i++)
-		shelf_push(&pool->shelf, objects[i]);
-	calls = i;
-	for (; i < nr; i++)
-		pool->source.allocator->free(&pool->source, objects[i]);
-	return calls;
-}
-
-static int alloc_batch(struct lab_run *run, struct lab_pool *pool, size_t count)
-{
-	size_t nr;
+	const struct lab_loops *loops = source->allocator->loops;
+	size_t calls, room, nr;
 
 	for (; count; count -= nr) {
-		nr = alloc_many(pool, count) ?: alloc_object(pool);
-		pool->nr_allocs += nr;
+		void **objects = shelf_room(own, &room);
+
+		if (!objects)
+			return -ENOMEM;
+		calls = min(count, room) / loops->per_call;
+		nr = calls - loops->allocs(source, calls, objects);
+		nr *= loops->per_call;
+		if (!nr) {
+			/* What is no whole call, or was refused as one. */
+			*objects = source->allocator->alloc(source, GFP_LAB);
+			nr = !!*objects;
+		}
 		if (!nr)
 			return lab_refuse(run, -ENOMEM,
 					  "the kernel refused an object of %zu bytes",
-					  pool->source.object_bytes);
+					  source->object_bytes);
+		shelf_fill(own, nr);
 	}
 	return 0;
 }
 
-/* Charges all at once: what does not fit is refused before it is allocated. */
-static int raise_charge(struct lab_run *run, struct lab_pool *pool, size_t want)
+/*
+ * Charges all at once: what does not fit is refused before it is allocated.
+ * @raised is set to for how many objects more.
+ */
+static int begin_alloc(struct lab_run *run, struct lab_pool *pool, size_t count,
+		       size_t *raised)
 {
-	int err = 0;
+	size_t want;
+	int err = lock_pool(run, pool);
 
-	pool->charged_before = pool->charged;
-	if (want > pool->charged)
-		err = budget_charge((want - pool->charged) * object_charge(pool),
-				    run->reason);
-	if (!err)
-		pool->charged = max(pool->charged, want);
+	if (err)
+		return err;
+	want = nr_in_all(pool) + count;
+	*raised = want > pool->charged ? want - pool->charged : 0;
+	err = budget_charge(*raised * object_charge(pool), run->reason);
+	if (err) {
+		pool->nr_failed++;
+	} else {
+		pool->charged += *raised;
+		pool->nr_coming += count;
+	}
+	publish_counts(pool);
+	mutex_unlock(&pool->lock);
 	return err;
+}
+
+/* All that a command has allocated becomes the pool's. */
+static int hand_over(struct lab_run *run, struct lab_pool *pool,
+		     struct pool_delivery *own)
+{
+	size_t count = shelf_count(&own->shelf);
+	s64 kept;
+	int err;
+
+	mutex_lock(&pool->lock);
+	kept = kept_pages(pool);
+	err = shelf_join(&pool->shelf, &own->shelf);
+	if (!err) {
+		pool->nr_coming -= count;
+		pool->nr_allocs += count;
+		publish_counts(pool);
+	}
+	run->kept_pages += kept_pages(pool) - kept;
+	mutex_unlock(&pool->lock);
+	return err;
+}
+
+/*
+ * None of it does; what a killed command has no time to free its worker frees.
+ */
+static void take_back(struct lab_run *run, struct lab_pool *pool, size_t count,
+		      struct pool_delivery *own, size_t raised)
+{
+	s64 kept;
+
+	while (shelf_count(&own->shelf) && !fatal_signal_pending(current))
+		free_some(pool, &own->shelf);
+	mutex_lock(&pool->lock);
+	kept = kept_pages(pool);
+	pool->nr_coming -= count;
+	pool->nr_failed++;
+	if (shelf_count(&own->shelf)) {
+		own->nr = shelf_count(&own->shelf);
+		pool->nr_coming += own->nr;
+		list_add_tail(&own->node, &pool->left);
+		queue_work(system_unbound_wq, &pool->tidy_work);
+	} else {
+		free_delivery(own);
+	}
+	lower_charge(pool, max(pool->charged - raised, nr_in_all(pool)));
+	publish_counts(pool);
+	run->kept_pages += kept_pages(pool) - kept;
+	mutex_unlock(&pool->lock);
 }
 
 /* All of @count objects, or none. */
 static int alloc_objects(struct lab_run *run, struct lab_pool *pool,
 			 size_t count)
 {
-	size_t had = shelf_count(&pool->shelf);
-	s64 kept = kept_pages(pool);
+	struct pool_delivery *own = kzalloc(sizeof(*own), GFP_LAB);
+	size_t raised, nr, done = 0;
 	int err;
 
-	err = raise_charge(run, pool, had + nr_idle(pool) + count);
-	while (!err && count) {
-		size_t nr = min(batch_size(pool), count);
-
-		err = alloc_batch(run, pool, nr);
-		if (err)
-			break;
-		count -= nr;
-		publish_counts(pool);
-		err = context_breathe(run->reason);
+	if (!own)
+		return -ENOMEM;
+	err = begin_alloc(run, pool, count, &raised);
+	if (err) {
+		free_delivery(own);
+		return err;
+	}
+	while (!err && done < count) {
+		nr = min(batch_size(pool), count - done);
+		err = alloc_batch(run, pool, &own->shelf, nr);
+		done += nr;
+		atomic_long_add(nr, &pool->nr_arrived);
+		if (!err)
+			err = context_breathe(run->reason);
 		/* Others allocate too: see that the floor still holds. */
 		if (!err)
 			err = budget_check_floor(0, run->reason);
 	}
-	if (err) {
-		pool->nr_failed++;
-		pool->surplus = shelf_count(&pool->shelf) - had;
-		drop_surplus(pool);
-	}
-	publish_counts(pool);
-	run->kept_pages += kept_pages(pool) - kept;
+	atomic_long_sub(done, &pool->nr_arrived);
+	if (!err)
+		err = hand_over(run, pool, own);
+	if (err)
+		take_back(run, pool, count, own, raised);
+	else
+		free_delivery(own);
 	return err;
 }
 
@@ -443,6 +557,7 @@ static int pool_create(struct lab_run *run)
 	pool->door = pool + 1;
 	INIT_WORK(&pool->tidy_work, tidy_up_work);
 	mutex_init(&pool->lock);
+	INIT_LIST_HEAD(&pool->left);
 	spin_lock_init(&pool->counts_lock);
 	strscpy(pool->name, name, sizeof(pool->name));
 	pool->source.allocator = registry_allocator(lab_word(run, "allocator"));
@@ -525,6 +640,42 @@ static void remove_pool(struct lab_pool *pool)
 	budget_uncharge(POOL_BYTES);
 }
 
+/* Waits until what killed commands have left is gone. */
+static int await_worker(struct lab_run *run, struct lab_pool *pool)
+{
+	bool done;
+	int err;
+
+	do {
+		err = lock_pool(run, pool);
+		if (err)
+			return err;
+		done = list_empty(&pool->left);
+		mutex_unlock(&pool->lock);
+		if (!done)
+			err = context_hold(1, run->reason);
+	} while (!err && !done);
+	return err;
+}
+
+static int free_all(struct lab_run *run, struct lab_pool *pool, size_t *count)
+{
+	size_t before = pool->nr_frees, nr = shelf_count(&pool->shelf);
+	int err;
+
+	err = claim_objects(run, pool, nr);
+	if (!err)
+		err = free_objects(run, pool, nr, POOL_LIFO, &nr);
+	if (!err)
+		err = lock_pool(run, pool);
+	if (!err) {
+		err = free_idle(pool, run->reason);
+		mutex_unlock(&pool->lock);
+	}
+	*count = pool->nr_frees - before;
+	return err;
+}
+
 static int pool_destroy(struct lab_run *run)
 {
 	struct lab_pool *pool = get_pool(run);
@@ -546,16 +697,9 @@ static int pool_destroy(struct lab_run *run)
 	mutex_unlock(&pools_lock);
 
 	/* Nobody else has a use of it or can get one, but its worker may run. */
-	err = lock_pool(run, pool);
-	if (!err) {
-		count = pool->nr_frees;
-		err = free_objects(run, pool, shelf_count(&pool->shelf),
-				   POOL_LIFO);
-		if (!err)
-			err = free_idle(pool, run->reason);
-		count = pool->nr_frees - count;
-		mutex_unlock(&pool->lock);
-	}
+	err = await_worker(run, pool);
+	if (!err)
+		err = free_all(run, pool, &count);
 	if (err) {
 		mutex_lock(&pools_lock);
 		pool->leaving = false;
@@ -569,6 +713,14 @@ static int pool_destroy(struct lab_run *run)
 	return 0;
 }
 
+static void record_pool(struct lab_run *run, struct lab_pool *pool)
+{
+	struct lab_pool_counts counts;
+
+	pool_counts(pool, &counts);
+	record_number(&run->record, "nr_objects", counts.nr_objects);
+}
+
 static int pool_alloc(struct lab_run *run)
 {
 	struct lab_pool *pool = get_pool(run);
@@ -577,15 +729,10 @@ static int pool_alloc(struct lab_run *run)
 
 	if (!pool)
 		return -EINVAL;
-	err = lock_pool(run, pool);
-	if (!err) {
-		err = alloc_objects(run, pool, count);
-		record_text(&run->record, "pool", "%s", pool->name);
-		record_number(&run->record, "nr_allocated", err ? 0 : count);
-		record_number(&run->record, "nr_objects",
-			      shelf_count(&pool->shelf));
-		mutex_unlock(&pool->lock);
-	}
+	err = alloc_objects(run, pool, count);
+	record_text(&run->record, "pool", "%s", pool->name);
+	record_number(&run->record, "nr_allocated", err ? 0 : count);
+	record_pool(run, pool);
 	pool_drop(pool);
 	return err;
 }
@@ -593,29 +740,19 @@ static int pool_alloc(struct lab_run *run)
 static int pool_free(struct lab_run *run)
 {
 	struct lab_pool *pool = get_pool(run);
-	size_t count = lab_number(run, "count"), had;
+	size_t count = lab_number(run, "count");
 	int err;
 
 	if (!pool)
 		return -EINVAL;
-	err = lock_pool(run, pool);
-	if (err)
-		goto drop;
-	had = shelf_count(&pool->shelf);
-	if (count > had) {
-		err = lab_refuse(run, -ERANGE,
-				 "count=%zu is more than the %zu objects there are",
-				 count, had);
-		goto unlock;
+	err = claim_objects(run, pool, count);
+	if (!err) {
+		err = free_objects(run, pool, count, lab_number(run, "order"),
+				   &count);
+		record_text(&run->record, "pool", "%s", pool->name);
+		record_number(&run->record, "nr_freed", count);
+		record_pool(run, pool);
 	}
-	err = free_objects(run, pool, count, lab_number(run, "order"));
-	record_text(&run->record, "pool", "%s", pool->name);
-	record_number(&run->record, "nr_freed",
-		      had - shelf_count(&pool->shelf));
-	record_number(&run->record, "nr_objects", shelf_count(&pool->shelf));
-unlock:
-	mutex_unlock(&pool->lock);
-drop:
 	pool_drop(pool);
 	return err;
 }
@@ -638,7 +775,7 @@ static void record_moved(struct lab_run *run, struct lab_pool *pool, size_t nr)
 static int make_idle(struct lab_run *run, struct lab_pool *pool)
 {
 	size_t count = lab_number(run, "count");
-	size_t had = shelf_count(&pool->shelf), nr = 0;
+	size_t had = nr_to_take(pool), nr = 0;
 	enum pool_order order = lab_number(run, "order");
 	int err = 0;
 
@@ -648,7 +785,7 @@ static int make_idle(struct lab_run *run, struct lab_pool *pool)
 				  count, had);
 	while (!err && nr < count) {
 		pool->source.allocator->idle(&pool->source,
-					     take_object(pool, order));
+					     take_object(&pool->shelf, order));
 		if (++nr % POOL_BATCH == 0)
 			err = context_breathe(run->reason);
 	}
@@ -660,18 +797,20 @@ static int make_idle(struct lab_run *run, struct lab_pool *pool)
 /* As many as there still are: the kernel takes some whenever it likes. */
 static int use_idle(struct lab_run *run, struct lab_pool *pool)
 {
-	size_t count = lab_number(run, "count"), nr = 0;
-	void *object;
+	size_t count = lab_number(run, "count"), nr = 0, nr_fit;
 	int err = 0;
 
 	while (!err && nr < count) {
-		err = shelf_reserve(&pool->shelf);
-		if (err)
+		void **room = shelf_room(&pool->shelf, &nr_fit);
+
+		if (!room) {
+			err = -ENOMEM;
 			break;
-		object = pool->source.allocator->reuse(&pool->source);
-		if (!object)
+		}
+		*room = pool->source.allocator->reuse(&pool->source);
+		if (!*room)
 			break;
-		shelf_push(&pool->shelf, object);
+		shelf_fill(&pool->shelf, 1);
 		if (++nr % POOL_BATCH == 0)
 			err = context_breathe(run->reason);
 	}
@@ -765,6 +904,8 @@ int pool_show_stats(struct lab_record *record, void *object)
 	record_number(record, "object_bytes", pool->source.object_bytes);
 	record_number(record, "charge_bytes", pool->source.charge_bytes);
 	record_number(record, "nr_objects", counts.nr_objects);
+	record_number(record, "nr_coming",
+		      atomic_long_read(&pool->nr_arrived));
 	record_number(record, "nr_allocs", counts.nr_allocs);
 	record_number(record, "nr_frees", counts.nr_frees);
 	record_number(record, "nr_failed", counts.nr_failed);
@@ -805,7 +946,7 @@ bool pool_layout_at(struct lab_pool *pool, size_t index,
 	struct lab_source *source = &pool->source;
 	const void *object;
 
-	if (index >= nr_objects(pool))
+	if (index >= shelf_count(&pool->shelf))
 		return false;
 	object = shelf_at(&pool->shelf, index);
 	if (source->allocator->address)
@@ -925,14 +1066,10 @@ void pool_exit(void)
 
 	list_for_each_entry_safe(pool, next, &pools, node) {
 		/* No command is left, but reclaim and the worker are. */
+		flush_work(&pool->tidy_work);
 		mutex_lock(&pool->lock);
-		pool->surplus = 0;
-		while (shelf_count(&pool->shelf)) {
-			free_batch(pool, min(batch_size(pool),
-					     shelf_count(&pool->shelf)),
-				   POOL_LIFO);
-			cond_resched();
-		}
+		while (shelf_count(&pool->shelf))
+			free_some(pool, &pool->shelf);
 		while (free_idle(pool, reason))
 			;
 		mutex_unlock(&pool->lock);

@@ -3,6 +3,7 @@
 #ifndef KMEMLAB_ENGINE_POOL_H
 #define KMEMLAB_ENGINE_POOL_H
 
+#include <linux/atomic.h>
 #include <linux/hashtable.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
@@ -47,17 +48,20 @@ struct lab_pool_counts {
  * @leaving:	it is being destroyed, and is found no more; protected by the
  *		pools' lock
  * @door:	room that the watcher asked for, behind this struct
- * @tidy_work:	frees the surplus of a command that was killed, and settles up for
+ * @tidy_work:	frees what commands that were killed have left, and settles up for
  *		objects that the kernel took back
+ * @nr_arrived:	objects that commands have allocated that are not done
  * @counts_lock: protects @counts; innermost
  * @counts:	the counts below as of the last batch, for those who only look
  * @lock:	protects all that follows
  * @shelf:	the objects
  * @closed:	its allocator has been told that nothing more is asked of it
- * @surplus:	how many of the newest objects a failed command left to be freed
+ * @left:	deliveries that killed commands left to @tidy_work
+ * @nr_coming:	objects that are charged for, of commands that allocate and of
+ *		@left
+ * @nr_going:	objects that commands have claimed, to free them
  * @charged:	for how many objects the budget is charged; not fewer than there
  *		are
- * @charged_before: what @charged was before the last command that allocated
  * @nr_allocs:	objects allocated so far
  * @nr_frees:	objects freed so far
  * @nr_failed:	commands that did not get what they asked for
@@ -71,6 +75,7 @@ struct lab_pool {
 	bool leaving;
 	void *door;
 	struct work_struct tidy_work;
+	atomic_long_t nr_arrived;
 
 	spinlock_t counts_lock;	/* protects counts */
 	struct lab_pool_counts counts;
@@ -78,9 +83,10 @@ struct lab_pool {
 	struct mutex lock;	/* protects all that follows */
 	struct lab_shelf shelf;
 	bool closed;
-	size_t surplus;
+	struct list_head left;
+	size_t nr_coming;
+	size_t nr_going;
 	size_t charged;
-	size_t charged_before;
 	u64 nr_allocs;
 	u64 nr_frees;
 	u64 nr_failed;

@@ -53,23 +53,28 @@ u64 shelf_bytes(const struct lab_shelf *shelf)
 }
 
 /*
- * Makes room at the end of the table: by moving back what is left, or by
- * growing.
+ * Makes room for @nr more chunks at the end of the table: by moving back what is
+ * left, or by growing.
  */
-static int make_slot(struct lab_shelf *shelf)
+static int make_slots(struct lab_shelf *shelf, size_t nr)
 {
 	size_t first = shelf->head / PER_CHUNK;
-	size_t used = shelf->nr_slots - first;
+	size_t used = DIV_ROUND_UP(shelf->tail, PER_CHUNK) - first;
 	size_t room = shelf->nr_slots;
 	void ***table = shelf->chunk;
 
-	if (used >= room / 2) {
-		room = room ? 2 * room : FIRST_SLOTS;
-		table = kvcalloc(room, sizeof(*table),
-				 GFP_LAB);
+	if (first + used + nr <= room)
+		return 0;
+	/* What is moved back must pay for it, or each push might do so. */
+	if (used + nr > room / 2) {
+		room = max3(2 * room, used + nr, (size_t)FIRST_SLOTS);
+		table = kvcalloc(room, sizeof(*table), GFP_LAB);
 		if (!table)
 			return -ENOMEM;
 	}
+	/* The chunk that is kept past the end is not taken along. */
+	if (first + used < shelf->nr_slots)
+		drop_chunk(shelf, first + used);
 	if (used)
 		memmove(table, shelf->chunk + first, used * sizeof(*table));
 	if (table == shelf->chunk) {
@@ -85,45 +90,98 @@ static int make_slot(struct lab_shelf *shelf)
 }
 
 /**
- * shelf_reserve() - make sure that one more object fits
+ * shelf_room() - make sure that objects fit at the newest end
  * @shelf:	the shelf
+ * @nr:		set to how many fit in a row; at least one
  *
  * Context: Process context, may sleep; the caller serialises.
- * Return: 0 or -ENOMEM.
+ * Return: where to put them, to be followed by shelf_fill(); NULL where memory is
+ * short.
  */
-int shelf_reserve(struct lab_shelf *shelf)
+void **shelf_room(struct lab_shelf *shelf, size_t *nr)
 {
-	size_t i = shelf->tail / PER_CHUNK;
-	int err;
+	size_t i;
 
-	if (i == shelf->nr_slots) {
-		err = make_slot(shelf);
-		if (err)
-			return err;
-		i = shelf->tail / PER_CHUNK;
-	}
+	if (shelf->tail % PER_CHUNK == 0 && make_slots(shelf, 1))
+		return NULL;
+	i = shelf->tail / PER_CHUNK;
 	if (!shelf->chunk[i]) {
-		shelf->chunk[i] =
-			(void **)__get_free_page(GFP_LAB);
+		shelf->chunk[i] = (void **)__get_free_page(GFP_LAB);
 		if (!shelf->chunk[i])
-			return -ENOMEM;
+			return NULL;
 		/* Its pointers keep the objects from being taken for leaks. */
 		kmemleak_alloc(shelf->chunk[i], PAGE_SIZE, 0, GFP_LAB);
 		shelf->pages++;
 	}
-	return 0;
+	*nr = PER_CHUNK - shelf->tail % PER_CHUNK;
+	return slot(shelf, shelf->tail);
 }
 
 /**
- * shelf_push() - put an object at the newest end
- * @shelf:	a shelf on which shelf_reserve() succeeded since the last push
- * @object:	the object
+ * shelf_fill() - count in the objects that were put at the newest end
+ * @shelf:	the shelf
+ * @nr:		how many; not more than shelf_room() has said
  *
  * Context: Any; the caller serialises.
  */
-void shelf_push(struct lab_shelf *shelf, void *object)
+void shelf_fill(struct lab_shelf *shelf, size_t nr)
 {
-	*slot(shelf, shelf->tail++) = object;
+	shelf->tail += nr;
+}
+
+/* Moves as many of the oldest as fit into the chunk that the newest is in. */
+static void fill_up(struct lab_shelf *shelf, struct lab_shelf *other)
+{
+	size_t room = -shelf->tail % PER_CHUNK;
+	size_t from = other->head % PER_CHUNK;
+	size_t nr = min3(room, PER_CHUNK - from, shelf_count(other));
+
+	memcpy(slot(shelf, shelf->tail), slot(other, other->head),
+	       nr * sizeof(void *));
+	shelf->tail += nr;
+	other->head += nr;
+}
+
+/**
+ * shelf_join() - put all objects of another shelf at the newest end
+ * @shelf:	the shelf
+ * @other:	the other, which is empty then; of its objects none has been taken
+ *		from the oldest end
+ *
+ * Takes no memory but for the table, and time for each object only where the
+ * newest one of @shelf does not end a chunk.
+ *
+ * Context: Process context, may sleep; the caller serialises.
+ * Return: 0 or -ENOMEM, and nothing is changed.
+ */
+int shelf_join(struct lab_shelf *shelf, struct lab_shelf *other)
+{
+	size_t nr_chunks = DIV_ROUND_UP(other->tail, PER_CHUNK), left, i;
+
+	if (make_slots(shelf, nr_chunks))
+		return -ENOMEM;
+	for (i = 0; i < nr_chunks; i++) {
+		void **chunk = other->chunk[i];
+
+		if (shelf->tail % PER_CHUNK)
+			fill_up(shelf, other);
+		left = min(PER_CHUNK - other->head % PER_CHUNK,
+			   shelf_count(other));
+		if (other->head / PER_CHUNK > i || !left)
+			continue;	/* emptied; it goes with the shelf */
+		/* What did not fit begins the next chunk, which is this one. */
+		memmove(chunk, slot(other, other->head), left * sizeof(void *));
+		if (shelf->tail / PER_CHUNK < shelf->nr_slots)
+			drop_chunk(shelf, shelf->tail / PER_CHUNK);
+		shelf->chunk[shelf->tail / PER_CHUNK] = chunk;
+		shelf->pages++;
+		shelf->tail += left;
+		other->chunk[i] = NULL;
+		other->pages--;
+		other->head += left;
+	}
+	shelf_free(other);
+	return 0;
 }
 
 /**

@@ -18,7 +18,7 @@
  *
  * A page holds 512 pointers, so an object costs 8 bytes and its share of one
  * table entry.  All operations take constant time, averaged over the growth of
- * the table.  The caller serialises.
+ * the table, but for shelf_join().  The caller serialises.
  */
 struct lab_shelf {
 	void ***chunk;
@@ -30,8 +30,9 @@ struct lab_shelf {
 
 size_t shelf_count(const struct lab_shelf *shelf);
 u64 shelf_bytes(const struct lab_shelf *shelf);
-int shelf_reserve(struct lab_shelf *shelf);
-void shelf_push(struct lab_shelf *shelf, void *object);
+void **shelf_room(struct lab_shelf *shelf, size_t *nr);
+void shelf_fill(struct lab_shelf *shelf, size_t nr);
+int shelf_join(struct lab_shelf *shelf, struct lab_shelf *other);
 void *shelf_at(const struct lab_shelf *shelf, size_t index);
 void *shelf_pop_newest(struct lab_shelf *shelf);
 void *shelf_pop_oldest(struct lab_shelf *shelf);

@@ -11,10 +11,9 @@
 #include <linux/minmax.h>
 #include <linux/module.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/timex.h>
 #include <linux/vmalloc.h>
-
-#define TRIES	64
 
 static unsigned int size = 256;
 module_param(size, uint, 0444);
@@ -23,6 +22,14 @@ MODULE_PARM_DESC(size, "of an object, in bytes");
 static unsigned long nr = 128;
 module_param(nr, ulong, 0444);
 MODULE_PARM_DESC(nr, "rounds");
+
+static unsigned int tries = 64;
+module_param(tries, uint, 0444);
+MODULE_PARM_DESC(tries, "of which the least counts");
+
+static char *loops = "slab,area,fill";
+module_param(loops, charp, 0444);
+MODULE_PARM_DESC(loops, "which are run");
 
 static unsigned long slab;
 module_param(slab, ulong, 0444);
@@ -89,12 +96,14 @@ static void empty_list(void)
 	}
 }
 
-static unsigned long least(void (*loop)(void))
+static unsigned long least(const char *name, void (*loop)(void))
 {
 	unsigned long most = ULONG_MAX;
-	int i;
+	unsigned int i;
 
-	for (i = 0; i < TRIES; i++) {
+	if (!strstr(loops, name))
+		return 0;
+	for (i = 0; i < tries; i++) {
 		unsigned long start = get_cycles();
 
 		loop();
@@ -112,10 +121,10 @@ static int __init bare_init(void)
 				  0, 0, NULL);
 	if (!cache)
 		return -ENOMEM;
-	empty = least(empty_loop);
-	slab = least(slab_loop) - empty;
-	area = least(area_loop) - empty;
-	fill = least(fill_loop) - empty;
+	empty = least("", empty_loop);
+	slab = least("slab", slab_loop) - empty;
+	area = least("area", area_loop) - empty;
+	fill = least("fill", fill_loop) - empty;
 	kmem_cache_destroy(cache);
 	return 0;
 }
