@@ -14,6 +14,7 @@
 #include "engine/pool.h"
 #include "engine/registry.h"
 #include "engine/runner.h"
+#include "families/magazine.h"
 #include "interface/interface.h"
 
 static int __init kmemlab_init(void)
@@ -21,6 +22,9 @@ static int __init kmemlab_init(void)
 	int err;
 
 	err = registry_check();
+	if (err)
+		return err;
+	err = magazine_init();
 	if (err)
 		return err;
 	budget_init();
@@ -38,6 +42,7 @@ static void __exit kmemlab_exit(void)
 	pool_exit();
 	runner_exit();
 	ledger_exit();
+	magazine_exit();
 }
 
 module_init(kmemlab_init);

@@ -2,7 +2,6 @@
 /* What the bench promises on any machine; exact.c is about what it counts. */
 #include "costs.h"
 
-#define OFFLINE	"/sys/devices/system/cpu/cpu1/online"
 #define RUN	"/proc/kmemlab/run"
 
 FIXTURE(bench)
@@ -20,7 +19,7 @@ FIXTURE_TEARDOWN(bench)
 {
 	char line[256];
 
-	write_file(OFFLINE, "1");
+	write_file(CPU1_ONLINE, "1");
 	EXPECT_EQ(self->held, held_bytes());
 	EXPECT_FALSE(find_line("/proc/slabinfo", "kmemlab_.bench", "", line,
 			       sizeof(line)));
@@ -62,6 +61,7 @@ TEST_F(bench, every_allocator)
 		"vmalloc size=10000", "vzalloc size=10000",
 		"kvmalloc size=10000", "vmap size=10000", "dma size=5000",
 		"percpu size=100", "node node=0 order=1", "reclaimable size=256",
+		"slab_magazine size=256",
 	};
 	static const char *const patterns[] = { "pair", "lifo", "fifo",
 						"random", "remote" };
@@ -143,17 +143,17 @@ TEST_F(bench, offline)
 	pid_t pid;
 	int err;
 
-	if (access(OFFLINE, W_OK))
+	if (access(CPU1_ONLINE, W_OK))
 		SKIP(return, "bench.offline: no second CPU that can be taken away");
 	pid = run_aside(RUN,
 			"bench.cost allocator=slab size=8 pattern=remote cpu=1 count=99 runs=999");
 	usleep(100000);
 	ASSERT_FALSE(has_ended(pid));
-	ASSERT_EQ(0, write_file(OFFLINE, "0"));
+	ASSERT_EQ(0, write_file(CPU1_ONLINE, "0"));
 	err = exit_code_of(pid);
 	EXPECT_EQ(ERANGE, err);
 	EXPECT_EQ(ERANGE, run("bench.cost pattern=remote cpu=1")->err);
-	ASSERT_EQ(0, write_file(OFFLINE, "1"));
+	ASSERT_EQ(0, write_file(CPU1_ONLINE, "1"));
 	EXPECT_OK("bench.cost pattern=remote cpu=1 runs=2 count=10");
 }
 

@@ -36,6 +36,7 @@
 #define NR_ORDERS	11
 #define MISSING		LLONG_MIN
 #define CPUS_MAX	8192
+#define CPU1_ONLINE	"/sys/devices/system/cpu/cpu1/online"
 
 /*
  * How often a reading is repeated that something else on the machine disturbed,

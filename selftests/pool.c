@@ -28,6 +28,7 @@ TEST_F(pool, every_allocator)
 		"vmap size=10000",	     "dma size=5000",
 		"kzalloc size=1000",	     "vzalloc size=10000",
 		"kvmalloc size=10000",	     "reclaimable size=256",
+		"slab_magazine size=256",
 	};
 	long long pools = nr_pools(), held = held_bytes();
 	bool keeps;
@@ -411,6 +412,151 @@ TEST_F(pool, many)
 	for (i = 0; i < n; i++)
 		EXPECT_OK("pool.destroy name=many%d", i);
 	EXPECT_EQ(before, nr_pools());
+}
+
+/* Slabs that stay when the kernel has dropped all that nobody has objects of. */
+static long long slabs_kept(const char *pool)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/kernel/slab/kmemlab_%s/shrink", pool);
+	write_file(path, "1");
+	return cache_number(pool, "slabs");
+}
+
+/* Has the magazines of CPU 1 filled with what a pool has freed there. */
+static void fill_magazines(struct __test_metadata *_metadata)
+{
+	ASSERT_EQ(0, run_in_group(NULL, 1, "pool.alloc name=kept count=1000"));
+	ASSERT_EQ(0, run_in_group(NULL, 1, "pool.free name=kept count=1000"));
+	EXPECT_EQ(0, pool_number("kept", "nr_objects"));
+	EXPECT_LT(0, slabs_kept("kept"));
+}
+
+/*
+ * A CPU's magazines keep slabs alive, until they are asked to give back, memory is
+ * short or their CPU goes away.
+ */
+TEST_F(pool, magazines)
+{
+	long long held = held_bytes();
+
+	if (access(CPU1_ONLINE, W_OK))
+		SKIP(return, "pool.magazines: no second CPU that can be taken away");
+	ASSERT_OK("pool.create name=kept allocator=slab_magazine size=256");
+	fill_magazines(_metadata);
+	ASSERT_OK("pool.shrink name=kept");
+	EXPECT_EQ(0, slabs_kept("kept"));
+
+	fill_magazines(_metadata);
+	ASSERT_EQ(0, write_file("/proc/sys/vm/drop_caches", "2"));
+	EXPECT_EQ(0, slabs_kept("kept"));
+
+	fill_magazines(_metadata);
+	ASSERT_EQ(0, write_file(CPU1_ONLINE, "0"));
+	EXPECT_EQ(0, slabs_kept("kept"));
+	ASSERT_EQ(0, write_file(CPU1_ONLINE, "1"));
+
+	fill_magazines(_metadata);
+	EXPECT_OK("pool.destroy name=kept");
+	EXPECT_EQ(held, held_bytes());
+}
+
+static int by_place(const void *a, const void *b)
+{
+	const struct place *x = a, *y = b;
+
+	if (x->pfn != y->pfn)
+		return x->pfn < y->pfn ? -1 : 1;
+	return x->offset < y->offset ? -1 : x->offset > y->offset;
+}
+
+#define ROUNDS		40
+#define EACH		2000
+#define CTOR_STAMP	0x6b6d656d6c616263ULL	/* module/families/slab.c */
+
+/* A task on this CPU that allocates and frees, and leaves some objects. */
+static pid_t work_on(const char *pool, int cpu)
+{
+	static const char *const orders[] = { "lifo", "fifo", "random" };
+	pid_t pid = fork();
+	int i;
+
+	if (pid)
+		return pid;
+	if (!pin_to_cpu(cpu))
+		_exit(1);
+	for (i = 0; i < ROUNDS; i++)
+		if (run("pool.alloc name=%s count=%d", pool, EACH)->err ||
+		    run("pool.free name=%s count=%d order=%s", pool, EACH / 2,
+			orders[i % ARRAY_SIZE(orders)])->err)
+			_exit(1);
+	_exit(0);
+}
+
+static void check_all_cpus(struct __test_metadata *_metadata,
+			   const char *allocator, bool stamped)
+{
+	static struct place place[4 * ROUNDS * EACH];
+	int left = 4 * ROUNDS * EACH / 2, i, same = 0, wrong = 0;
+	pid_t pid[4];
+	uint64_t word;
+
+	ASSERT_OK("pool.create name=all allocator=%s", allocator);
+	for (i = 0; i < ARRAY_SIZE(pid); i++)
+		pid[i] = work_on("all", i % 2);
+	for (i = 0; i < ARRAY_SIZE(pid); i++)
+		EXPECT_EQ(0, exit_code_of(pid[i]));
+	ASSERT_EQ(left, read_layout("all", place, ARRAY_SIZE(place)));
+	qsort(place, left, sizeof(*place), by_place);
+	for (i = 1; i < left; i++)
+		same += same_place(&place[i - 1], &place[i]);
+	EXPECT_EQ(0, same);
+	for (i = 0; stamped && i < left; i += 97)
+		wrong += !read_physical(place[i].pfn * PAGE_BYTES +
+					place[i].offset, &word, sizeof(word)) ||
+			 word != CTOR_STAMP;
+	EXPECT_EQ(0, wrong);
+	say("%-24s %d objects, none of them twice", allocator, left);
+	EXPECT_EQ(4 * ROUNDS * EACH, pool_number("all", "nr_allocs"));
+	EXPECT_EQ(4 * ROUNDS * EACH - left, pool_number("all", "nr_frees"));
+	EXPECT_OK("pool.destroy name=all");
+}
+
+/* Two tasks on each of two CPUs, all on one pool. */
+TEST_F(pool, all_cpus)
+{
+	long long held = held_bytes();
+
+	check_all_cpus(_metadata, "slab size=64 ctor=yes", true);
+	check_all_cpus(_metadata, "slab_bulk size=64 ctor=yes", true);
+	check_all_cpus(_metadata, "slab_magazine size=64 ctor=yes", true);
+	check_all_cpus(_metadata, "kmalloc size=32", false);
+	check_all_cpus(_metadata, "percpu size=8", false);
+	EXPECT_EQ(held, held_bytes());
+}
+
+/* What a command has claimed to free nobody else frees. */
+TEST_F(pool, free_at_once)
+{
+	pid_t pid[4];
+	int i, nr = 0;
+
+	ASSERT_OK("pool.create name=shared allocator=slab size=64");
+	ASSERT_OK("pool.alloc name=shared count=100000");
+	/* Each wants 40000 of 100000. */
+	for (i = 0; i < ARRAY_SIZE(pid); i++)
+		pid[i] = run_aside("/proc/kmemlab/run",
+				   "pool.free name=shared count=40000");
+	for (i = 0; i < ARRAY_SIZE(pid); i++) {
+		int err = exit_code_of(pid[i]);
+
+		EXPECT_TRUE(!err || err == ERANGE);
+		nr += !err;
+	}
+	EXPECT_EQ(2, nr);
+	EXPECT_EQ(100000 - nr * 40000, pool_number("shared", "nr_objects"));
+	EXPECT_OK("pool.destroy name=shared");
 }
 
 TEST_HARNESS_MAIN

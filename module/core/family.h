@@ -23,6 +23,7 @@
 struct device;
 struct kmem_cache;
 struct lab_loops;
+struct lab_magazines;
 
 /** define LAB_CACHE_NAME_SIZE - room for the name of a pool's cache. */
 #define LAB_CACHE_NAME_SIZE	(sizeof("kmemlab_") + LAB_WORD_MAX)
@@ -92,7 +93,9 @@ struct lab_experiment {
  * @node:	where the objects are, for node
  * @cache:	the cache, for slab; owner: this source
  * @reserve:	what the allocator keeps ready, for mempool; or idle, for
- *		reclaimable; owner: this source
+ *		reclaimable; or by what it is found, for slab_magazine; owner:
+ *		this source
+ * @magazines:	of each CPU, for slab_magazine; owner: this source
  * @device:	on whose behalf, for dma; owner: this source
  * @keeps_slabs: objects share slabs, which go back to the page allocator only
  *		when all their objects are free; so what was charged once stays
@@ -117,6 +120,7 @@ struct lab_source {
 	int node;
 	struct kmem_cache *cache;
 	void *reserve;
+	struct lab_magazines __percpu *magazines;
 	struct device *device;
 	bool keeps_slabs;
 	char cache_name[LAB_CACHE_NAME_SIZE];

@@ -25,6 +25,7 @@
 #include "core/frame.h"
 #include "core/ledger.h"
 #include "core/loops.h"
+#include "families/slab.h"
 
 #define SLAB_OBJECTS_MAX	65536
 #define TINY_BYTES		8
@@ -1561,8 +1562,7 @@ static int measure_object(struct lab_run *run, struct lab_source *source)
 	return err;
 }
 
-static int slab_open(struct lab_source *source, struct lab_run *run,
-		     const char *name)
+int slab_open(struct lab_source *source, struct lab_run *run, const char *name)
 {
 	unsigned int size = lab_number(run, "size");
 	unsigned int align = lab_number(run, "align");
@@ -1604,7 +1604,7 @@ static int slab_open(struct lab_source *source, struct lab_run *run,
 	return err;
 }
 
-static void slab_close(struct lab_source *source)
+void slab_close(struct lab_source *source)
 {
 	forget_cache(source);
 }
@@ -1706,7 +1706,7 @@ static const char *const no_yes[] = { "no", "yes", NULL };
 	  .help = "power of two in bytes; 0: as the kernel likes", \
 	  .max = PAGE_SIZE }
 
-static const struct lab_param slab_params[] = {
+const struct lab_param slab_params[] = {
 	SLAB_SIZE_PARAM(.required = true),
 	SLAB_ALIGN_PARAM,
 	{ .name = "ctor", .help = "a constructor stamps each object",
@@ -1957,6 +1957,7 @@ static const struct lab_experiment slab_experiments[] = {
 static const struct lab_allocator *const slab_allocators[] = {
 	&slab_allocator,
 	&slab_bulk_allocator,
+	&magazine_allocator,
 	&reserve_allocator,
 	NULL
 };
