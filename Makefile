@@ -6,12 +6,12 @@
 export KERNEL KDIR KMODULES KSRC TOUR V ACCEL INSTALL_MOD_PATH
 export OPS SIZES ORDERS RUNS BASE FORCE THRESHOLD
 
-.PHONY: help run check shell bench style modules install clean
+.PHONY: help run check shell bench bench-scale style modules install clean
 
 help:
 	@scripts/help
 
-run check shell bench style:
+run check shell bench bench-scale style:
 	@scripts/$@
 
 modules:

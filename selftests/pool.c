@@ -478,7 +478,11 @@ static int by_place(const void *a, const void *b)
 /* A task on this CPU that allocates and frees, and leaves some objects. */
 static pid_t work_on(const char *pool, int cpu)
 {
-	static const char *const orders[] = { "lifo", "fifo", "random" };
+	static const char *const frees[] = {
+		"count=1000 order=lifo", "count=1000 order=fifo",
+		"count=1000 order=random"
+	};
+	char alloc[64], free[64];
 	pid_t pid = fork();
 	int i;
 
@@ -486,10 +490,12 @@ static pid_t work_on(const char *pool, int cpu)
 		return pid;
 	if (!pin_to_cpu(cpu))
 		_exit(1);
+	snprintf(alloc, sizeof(alloc), LAB "pools/%s/alloc", pool);
+	snprintf(free, sizeof(free), LAB "pools/%s/free", pool);
+	/* By files of its own: one file runs one command at a time. */
 	for (i = 0; i < ROUNDS; i++)
-		if (run("pool.alloc name=%s count=%d", pool, EACH)->err ||
-		    run("pool.free name=%s count=%d order=%s", pool, EACH / 2,
-			orders[i % ARRAY_SIZE(orders)])->err)
+		if (write_file(alloc, "2000") ||
+		    write_file(free, frees[i % ARRAY_SIZE(frees)]))
 			_exit(1);
 	_exit(0);
 }

@@ -29,6 +29,7 @@
 
 /* No pool can have these names: two caches must never have the same one. */
 #define BENCH_NAME	".bench"
+#define BENCH_NAME_A2	".bench_a2"
 #define BENCH_NAME_B	".bench_b"
 
 /* A run that was disturbed is done again, so often. */
@@ -45,6 +46,8 @@
 #define BENCH_PATHS	8
 /* Calls counted by themselves, in all runs together. */
 #define BENCH_CALLS_MAX	(128 * 1024)
+/* From so many different objects on the runs of a comparison begin. */
+#define BENCH_PLACES	16
 /* The same random order each time, so that figures can be compared. */
 #define BENCH_SEED	1994
 
@@ -340,11 +343,20 @@ static int warm_up(struct bench *b)
 	return err;
 }
 
+static void drop_ballast(struct bench *b)
+{
+	b->loops->frees(&b->source, b->nr_ballast, b->ballast);
+	b->nr_ballast = 0;
+}
+
 /* Holds one call's objects more, so that the next run gets others. */
 static int hold_more(struct bench *b)
 {
-	void **objects = b->ballast + b->nr_ballast * b->loops->per_call;
+	void **objects;
 
+	if (b->nr_ballast == b->nr_runs)
+		drop_ballast(b);
+	objects = b->ballast + b->nr_ballast * b->loops->per_call;
 	if (b->loops->allocs(&b->source, 1, objects))
 		return -ENOMEM;
 	b->nr_ballast++;
@@ -374,7 +386,7 @@ static int measure(struct bench *b)
 			err = context_breathe(b->run->reason);
 	}
 	b->loops->frees(&b->source, b->nr_held, b->objects);
-	b->loops->frees(&b->source, b->nr_ballast, b->ballast);
+	drop_ballast(b);
 	return err;
 }
 
@@ -697,16 +709,17 @@ static int bench_cost(struct lab_run *run)
 /**
  * struct duel - a comparison
  * @a:		what is compared with
+ * @a2:		another of the same
  * @b:		what is compared
- * @nr_blocks:	how often there are runs a, b, b, a, and then a, a, a, a
+ * @nr_blocks:	how often there are runs a, b, b, a, and then a, a2, a2, a
  * @nr:		blocks in which no run was disturbed
  * @ratio:	of each of these, what b cost for what a did, in millionths;
  *		owner: this struct
- * @control:	likewise of the runs of a alone, the second and the third for the
- *		first and the fourth
+ * @control:	likewise, what a2 did
  */
 struct duel {
 	struct bench a;
+	struct bench a2;
 	struct bench b;
 	size_t nr_blocks;
 	size_t nr;
@@ -770,6 +783,13 @@ static int plant(struct duel *duel, unsigned int percent)
 	return err;
 }
 
+/* Where the objects lie makes a difference that is none of the allocators'. */
+static int hold_more_all(struct duel *duel)
+{
+	return hold_more(&duel->a) ?: hold_more(&duel->a2) ?:
+				      hold_more(&duel->b);
+}
+
 static int fight(struct duel *duel)
 {
 	u64 ratio, control;
@@ -779,12 +799,15 @@ static int fight(struct duel *duel)
 	/* As in measure(). */
 	err = cost_block(&duel->a, &duel->b, &ratio);
 	for (i = 0; !err && i < duel->nr_blocks; i++) {
+		err = hold_more_all(duel);
+		if (err)
+			break;
 		/* On a machine as busy as that there is nothing to be had. */
 		if (i >= BENCH_TRIES && !duel->nr)
 			break;
 		err = cost_block(&duel->a, &duel->b, &ratio);
 		if (!err)
-			err = cost_block(&duel->a, &duel->a, &control);
+			err = cost_block(&duel->a, &duel->a2, &control);
 		if (err || !ratio || !control)
 			continue;
 		duel->ratio[duel->nr] = ratio;
@@ -821,8 +844,10 @@ static u64 distance(u64 ratio)
 }
 
 /*
- * There is a difference where the interval leaves out that there is none, and the
- * median is further from that than the same runs of one and the same can be.
+ * There is a difference where the interval leaves out that there is none and does
+ * not touch that of the control, and the median is further from none than the runs
+ * of one and the same can be.  (That it leaves out none is so once in twenty times
+ * where there is none.)
  */
 static int record_duel(struct lab_run *run, struct duel *duel)
 {
@@ -843,7 +868,8 @@ static int record_duel(struct lab_run *run, struct duel *duel)
 	record_interval(record, "control", &control);
 	record_number(record, "noise_floor_ppm", floor);
 	record_number(record, "differs",
-		      (ratio.low > PPM || ratio.high < PPM) &&
+		      (ratio.low > max_t(u64, control.high, PPM) ||
+		       ratio.high < min_t(u64, control.low, PPM)) &&
 		      distance(ratio.median) > floor);
 	return 0;
 }
@@ -864,6 +890,34 @@ static bool takes_as(const struct lab_allocator *a,
 	return true;
 }
 
+static int open_rival(struct bench *b, const char *allocator, const char *name)
+{
+	int err;
+
+	err = open_source(b, allocator, name);
+	if (err)
+		return err;
+	b->ballast = kvmalloc_array(b->nr_runs * b->loops->per_call,
+				    sizeof(*b->ballast), GFP_LAB);
+	if (b->ballast)
+		err = lab_charge(b->run, b->nr_runs * b->loops->per_call *
+					 b->source.charge_bytes);
+	else
+		err = -ENOMEM;
+	if (!err)
+		return 0;
+	kvfree(b->ballast);
+	close_source(b);
+	return err;
+}
+
+static void close_rival(struct bench *b)
+{
+	drop_ballast(b);
+	kvfree(b->ballast);
+	close_source(b);
+}
+
 static int open_rivals(struct lab_run *run, struct duel *duel)
 {
 	const char *a = allocator_of(run);
@@ -877,38 +931,48 @@ static int open_rivals(struct lab_run *run, struct duel *duel)
 	if (!takes_as(rival, registry_allocator(a)))
 		return lab_refuse(run, -EINVAL,
 				  "%s and %s have no parameters in common", a, b);
-	err = open_source(&duel->a, a, BENCH_NAME);
+	err = open_rival(&duel->a, a, BENCH_NAME);
 	if (err)
 		return err;
-	err = open_source(&duel->b, b, BENCH_NAME_B);
+	err = open_rival(&duel->a2, a, BENCH_NAME_A2);
 	if (err)
-		close_source(&duel->a);
+		goto close_a;
+	err = open_rival(&duel->b, b, BENCH_NAME_B);
+	if (err)
+		goto close_a2;
+	return 0;
+close_a2:
+	close_rival(&duel->a2);
+close_a:
+	close_rival(&duel->a);
 	return err;
 }
 
 static int bench_compare(struct lab_run *run)
 {
-	size_t count = lab_number(run, "count");
-	struct duel *duel;
+	struct duel *duel = kzalloc(sizeof(*duel), GFP_LAB);
 	int err;
 
-	duel = kzalloc(sizeof(*duel), GFP_LAB);
 	if (!duel)
 		return -ENOMEM;
 	duel->nr_blocks = lab_number(run, "blocks");
-	duel->a = (struct bench){ .run = run, .count = count,
-				  .may_choose = !count };
-	duel->b = (struct bench){ .run = run, .count = count };
+	duel->a.run = run;
+	duel->a.count = lab_number(run, "count");
+	duel->a.may_choose = !duel->a.count;
+	duel->a.nr_runs = BENCH_PLACES;
+	clock_calibrate(&duel->a.clock);
+	duel->a2 = duel->a;
+	duel->b = duel->a;
 	err = open_rivals(run, duel);
 	if (err)
 		goto free_duel;
-	clock_calibrate(&duel->a.clock);
-	duel->b.clock = duel->a.clock;
 	record_text(&run->record, "a", "%s", duel->a.source.allocator->name);
 	record_text(&run->record, "b", "%s", duel->b.source.allocator->name);
 	record_clock(&run->record, &duel->a.clock);
 	err = choose_count(&duel->a);
+	duel->a2.count = duel->a.count;
 	duel->b.count = duel->a.count;
+	duel->b.may_choose = false;
 	if (!err)
 		err = choose_count(&duel->b);
 	if (err)
@@ -928,8 +992,9 @@ static int bench_compare(struct lab_run *run)
 	kvfree(duel->control);
 	kvfree(duel->ratio);
 close:
-	close_source(&duel->b);
-	close_source(&duel->a);
+	close_rival(&duel->b);
+	close_rival(&duel->a2);
+	close_rival(&duel->a);
 free_duel:
 	kfree(duel);
 	return err;
@@ -972,7 +1037,7 @@ static const struct lab_param compare_params[] = {
 	  .type = LAB_WORD },
 	BENCH_COUNT_PARAM,
 	{ .name = "blocks", .help = "of four runs each", .min = 6, .max = 1000,
-	  .def = 100 },
+	  .def = 200 },
 	{ .name = "slower_percent", .help = "by which the other is made slower",
 	  .max = 100 },
 	{}
