@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/err.h>
 #include <linux/irqflags.h>
 #include <linux/kernel.h>
+#include <linux/perf_event.h>
+#include <linux/sched.h>
 
 #include "core/clock.h"
 
@@ -43,6 +46,69 @@ u64 clock_overhead(void)
 		least = min(least, cost);
 	}
 	return least;
+}
+
+/**
+ * clock_open_retired() - begin to count instructions that the caller retires
+ *
+ * Those of the kernel, by the processor's own counters: exact on machines whose
+ * clock counts time.
+ *
+ * Context: Process context, may sleep.
+ * Return: a counter, to be closed by the same task; NULL where the machine has
+ * none, or none that is free.
+ */
+struct perf_event *clock_open_retired(void)
+{
+#ifdef CONFIG_PERF_EVENTS
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_HARDWARE,
+		.config = PERF_COUNT_HW_INSTRUCTIONS,
+		.size = sizeof(attr),
+		.pinned = 1,
+		.exclude_user = 1,
+		.exclude_hv = 1,
+	};
+	struct perf_event *event;
+
+	event = perf_event_create_kernel_counter(&attr, -1, current, NULL,
+						 NULL);
+	return IS_ERR(event) ? NULL : event;
+#else
+	return NULL;
+#endif
+}
+
+/**
+ * clock_read_retired() - instructions retired so far
+ * @event:	of clock_open_retired(), or NULL
+ *
+ * Context: Process context, may sleep.
+ * Return: the number; 0 without a counter.
+ */
+u64 clock_read_retired(struct perf_event *event)
+{
+#ifdef CONFIG_PERF_EVENTS
+	u64 enabled, running;
+
+	if (event)
+		return perf_event_read_value(event, &enabled, &running);
+#endif
+	return 0;
+}
+
+/**
+ * clock_close_retired() - end what clock_open_retired() began
+ * @event:	of clock_open_retired(), or NULL
+ *
+ * Context: Process context, may sleep.
+ */
+void clock_close_retired(struct perf_event *event)
+{
+#ifdef CONFIG_PERF_EVENTS
+	if (event)
+		perf_event_release_kernel(event);
+#endif
 }
 
 #ifdef CONFIG_X86_64

@@ -12,6 +12,8 @@
 #include <asm/hardirq.h>
 #endif
 
+struct perf_event;
+
 /** define CLOCK_DISTURBED - in place of a cost during which something else ran */
 #define CLOCK_DISTURBED		U64_MAX
 
@@ -96,6 +98,9 @@ static inline u64 clock_disturbances(void)
 } while (0)
 
 u64 clock_overhead(void);
+struct perf_event *clock_open_retired(void);
+u64 clock_read_retired(struct perf_event *event);
+void clock_close_retired(struct perf_event *event);
 void clock_calibrate(struct clock_facts *facts);
 void clock_spin(u64 rounds);
 

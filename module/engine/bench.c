@@ -110,8 +110,13 @@ static const struct lab_loops empty_bulk_loops = {
  * @whole:	what the calls of each run cost together; for BENCH_PAIR both of
  *		them as @alloc; owner: this struct
  * @hollow:	what the loops of each run cost with nothing in them; likewise
+ * @pmu:	counts retired instructions; NULL where nothing does; owner: this
+ *		struct
+ * @retired:	instructions of each run, and then of each hollow one; owner: this
+ *		struct
  * @sorted:	room to sort the costs of all calls; owner: this struct
  * @nr_disturbed: runs that were done again
+ * @last_retired: instructions of the last run, with what it takes to begin one
  * @spin:	rounds of clock_spin() in each run of slow_steps
  * @now:	the loops at hand
  * @cost:	where the step at hand puts costs
@@ -134,8 +139,11 @@ struct bench {
 	struct lab_cost *single;
 	struct lab_cost *whole;
 	struct lab_cost *hollow;
+	struct perf_event *pmu;
+	u64 *retired;
 	u64 *sorted;
 	u64 nr_disturbed;
+	u64 last_retired;
 	u64 spin;
 
 	const struct lab_loops *now;
@@ -296,7 +304,9 @@ static int do_whole(struct bench *b, const struct lab_loops *loops,
 	int tries, err = 0;
 
 	for (tries = 0; !err && tries < BENCH_TRIES; tries++) {
+		b->last_retired = clock_read_retired(b->pmu);
 		err = do_run(b, loops, steps, cost);
+		b->last_retired = clock_read_retired(b->pmu) - b->last_retired;
 		if (!err)
 			err = context_breathe(b->run->reason);
 		if (err || !is_disturbed(cost))
@@ -322,6 +332,7 @@ static int do_hollow(struct bench *b, struct lab_cost *cost)
 						 &empty_bulk_loops,
 		       &whole_steps, cost);
 	b->nr_disturbed = hollow.nr_disturbed;
+	b->last_retired = hollow.last_retired;
 	return err;
 }
 
@@ -377,8 +388,10 @@ static int measure(struct bench *b)
 		err = hold_more(b);
 		if (!err)
 			err = do_whole(b, b->loops, &whole_steps, &b->whole[i]);
+		b->retired[i] = b->last_retired;
 		if (!err)
 			err = do_hollow(b, &b->hollow[i]);
+		b->retired[b->nr_runs + i] = b->last_retired;
 		if (!err)
 			err = do_run(b, b->loops, &single_steps,
 				     &b->single[i * b->count]);
@@ -486,6 +499,28 @@ static int record_whole(struct bench *b, const char *name, enum bench_side side)
 	return 0;
 }
 
+/*
+ * What the processor says that it has retired, for each object and all of its
+ * calls; not of calls that another task has made.
+ */
+static void record_retired(struct bench *b)
+{
+	u64 *whole = b->retired, *hollow = b->retired + b->nr_runs;
+	u64 milli;
+
+	if (!b->pmu || b->pattern == BENCH_REMOTE)
+		return;
+	sort(whole, b->nr_runs, sizeof(*whole), compare_u64, NULL);
+	sort(hollow, b->nr_runs, sizeof(*hollow), compare_u64, NULL);
+	milli = div64_u64((quantile(whole, b->nr_runs, 50) -
+			   min(hollow[0], whole[0])) * MILLI,
+			  b->count * b->loops->per_call);
+	record_row(&b->run->record, "retired.all");
+	record_cell(&b->run->record, "nr_runs", b->nr_runs);
+	record_cell_text(&b->run->record, "p50_insns", "%llu.%03llu",
+			 milli / MILLI, milli % MILLI);
+}
+
 /* The commonest of @nr sorted costs, the commonest first. */
 static void record_paths(struct bench *b, const char *name, size_t nr)
 {
@@ -548,6 +583,7 @@ static int record_costs(struct bench *b)
 	}
 	if (err)
 		return err;
+	record_retired(b);
 	record_single(b, "alloc", BENCH_ALLOC);
 	record_single(b, "free", BENCH_FREE);
 	return 0;
@@ -657,12 +693,16 @@ static int make_room(struct bench *b)
 	b->whole = kvmalloc_array(b->nr_runs, sizeof(*b->whole), GFP_LAB);
 	b->hollow = kvmalloc_array(b->nr_runs, sizeof(*b->hollow), GFP_LAB);
 	b->sorted = kvmalloc_array(nr_calls, sizeof(*b->sorted), GFP_LAB);
+	b->retired = kvcalloc(2 * b->nr_runs, sizeof(*b->retired), GFP_LAB);
+	b->pmu = clock_open_retired();
 	return b->objects && b->ballast && b->single && b->whole && b->hollow &&
-	       b->sorted ? 0 : -ENOMEM;
+	       b->sorted && b->retired ? 0 : -ENOMEM;
 }
 
 static void free_room(struct bench *b)
 {
+	clock_close_retired(b->pmu);
+	kvfree(b->retired);
 	kvfree(b->sorted);
 	kvfree(b->hollow);
 	kvfree(b->whole);
