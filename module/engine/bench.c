@@ -17,6 +17,7 @@
 #include <linux/mm.h>
 #include <linux/preempt.h>
 #include <linux/prandom.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
 
@@ -36,11 +37,12 @@
 #define BENCH_TRIES	8
 /*
  * What a run is to cost, in units of the counter, so that most are over before
- * the next interrupt of the clock, and may cost at the most; and the most calls
- * that it has where the bench chooses.
+ * the next interrupt of the clock, and may cost at the most; and the most bytes
+ * and calls that it has where the bench chooses.
  */
 #define BENCH_RUN_COST	1000000
 #define BENCH_RUN_MAX	(200 * BENCH_RUN_COST)
+#define BENCH_RUN_BYTES	SZ_32M
 #define BENCH_COUNT	1024
 /* The commonest costs of one call that a record has. */
 #define BENCH_PATHS	8
@@ -642,12 +644,13 @@ static int choose_cpus(struct bench *b)
  */
 static int choose_count(struct bench *b)
 {
+	size_t call_bytes = b->loops->per_call * b->source.charge_bytes;
 	u64 cost = U64_MAX, start, count;
 	struct bench probe = *b;
 	struct lab_cost unused;
 	int tries, err;
 
-	err = lab_charge(b->run, b->loops->per_call * b->source.charge_bytes);
+	err = lab_charge(b->run, call_bytes);
 	probe.count = 1;
 	probe.pattern = BENCH_PAIR;
 	for (tries = 0; !err && tries < BENCH_TRIES; tries++) {
@@ -660,7 +663,9 @@ static int choose_count(struct bench *b)
 	if (err)
 		return err;
 	/* Made a round number: a little more or less is to make no other. */
-	count = clamp_t(u64, div64_u64(BENCH_RUN_COST, cost), 1, BENCH_COUNT);
+	count = min3(div64_u64(BENCH_RUN_COST, cost), (u64)BENCH_COUNT,
+		     (u64)BENCH_RUN_BYTES / call_bytes);
+	count = max(count, 1ULL);
 	if (b->may_choose)
 		b->count = rounddown_pow_of_two(count);
 	else if (b->count > div64_u64(BENCH_RUN_MAX, cost))
