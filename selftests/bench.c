@@ -37,6 +37,8 @@ TEST_F(bench, unit)
 	ASSERT_LT(0, read_file(LAB "fingerprint", text, sizeof(text)));
 	EXPECT_NE(NULL, strstr(text, counts_insns() ? "counter_unit insns\n" :
 						      "counter_unit cycles\n"));
+	/* The conditions that the figures hold under are with them. */
+	EXPECT_NE(NULL, strstr(record->text, text));
 }
 
 static void check_costs(struct __test_metadata *_metadata,

@@ -26,6 +26,7 @@
 #include "core/family.h"
 #include "core/loops.h"
 #include "engine/bench.h"
+#include "engine/fingerprint.h"
 #include "engine/registry.h"
 
 /* No pool can have these names: two caches must never have the same one. */
@@ -596,7 +597,6 @@ static int record_costs(struct bench *b)
 static void record_clock(struct lab_record *record,
 			 const struct clock_facts *clock)
 {
-	record_text(record, "counter", "%s", clock->counter);
 	record_text(record, "unit", "%s", clock->unit);
 	record_number(record, "exact", clock->exact);
 }
@@ -744,6 +744,7 @@ static int bench_cost(struct lab_run *run)
 		err = measure(&b);
 	if (!err)
 		err = record_costs(&b);
+	fingerprint_record(&run->record);
 	free_room(&b);
 	close_source(&b);
 	return err;
@@ -1034,6 +1035,7 @@ static int bench_compare(struct lab_run *run)
 		err = fight(duel);
 	if (!err)
 		err = record_duel(run, duel);
+	fingerprint_record(&run->record);
 	kvfree(duel->control);
 	kvfree(duel->ratio);
 close:

@@ -6,6 +6,7 @@
 #include <linux/nodemask.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/utsname.h>
 #ifdef CONFIG_X86
 #include <asm/cpufeature.h>
@@ -26,35 +27,42 @@ static const char *preemption(void)
 	return preempt_model_voluntary() ? "voluntary" : "none";
 }
 
-/* The signature that a hypervisor shows in CPUID leaf 0x40000000. */
-static void record_hypervisor(struct lab_record *record)
+#define SIGNATURE_SIZE	13
+#define SIGNATURE_TCG	"TCGTCGTCGTCG"	/* QEMU, where it emulates */
+
+/* What a hypervisor shows in CPUID leaf 0x40000000. */
+static void read_signature(char signature[SIGNATURE_SIZE])
 {
 #ifdef CONFIG_X86
-	u32 eax, signature[3];
+	u32 eax, word[3];
 
 	if (boot_cpu_has(X86_FEATURE_HYPERVISOR)) {
-		cpuid(0x40000000, &eax, &signature[0], &signature[1],
-		      &signature[2]);
-		record_text(record, "hypervisor", "%.12s",
-			    (const char *)signature);
+		cpuid(0x40000000, &eax, &word[0], &word[1], &word[2]);
+		memcpy(signature, word, sizeof(word));
+		signature[sizeof(word)] = '\0';
 		return;
 	}
 #endif
-	record_text(record, "hypervisor", "none");
+	strscpy(signature, "none", SIGNATURE_SIZE);
 }
 
-/*
- * What costs are counted in.  That it is instructions says how the emulator keeps
- * time, too.
- */
-static void record_clock(struct lab_record *record)
+/* What time is, and what costs are counted in. */
+static void record_machine(struct lab_record *record)
 {
+	char signature[SIGNATURE_SIZE];
 	struct clock_facts clock;
+	const char *emulator;
 
+	read_signature(signature);
 	clock_calibrate(&clock);
+	if (clock.exact)
+		emulator = "by_the_insn";
+	else
+		emulator = strcmp(signature, SIGNATURE_TCG) ? "none" : "by_time";
+	record_text(record, "hypervisor", "%s", signature);
+	record_text(record, "emulator", "%s", emulator);
 	record_text(record, "counter", "%s", clock.counter);
 	record_text(record, "counter_unit", "%s", clock.unit);
-	record_text(record, "emulator", clock.exact ? "by_the_insn" : "by_time");
 }
 
 /**
@@ -89,6 +97,5 @@ void fingerprint_record(struct lab_record *record)
 	record_number(record, "nr_cpus", num_online_cpus());
 	record_number(record, "nr_nodes", num_online_nodes());
 	record_number(record, "ram_bytes", (u64)totalram_pages() << PAGE_SHIFT);
-	record_hypervisor(record);
-	record_clock(record);
+	record_machine(record);
 }
