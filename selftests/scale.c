@@ -6,6 +6,8 @@
  */
 #include "costs.h"
 
+#include <sys/param.h>
+
 #define MILLIONS	10000000L
 #define TEST_SECONDS	600
 
@@ -67,29 +69,41 @@ static double distance_of(double a, double b)
 	return 100 * (a > b ? a - b : b - a) / b;
 }
 
-TEST_F_TIMEOUT(scale, bare, TEST_SECONDS)
+#define ALTERNATIONS	4
+
+/*
+ * One and the other in turns, and the least of each: what vmalloc() takes depends
+ * on the shape of its tree of areas, which is another each time.
+ */
+static void check_bare(struct __test_metadata *_metadata, const char *what,
+		       const char *allocator, const char *loop)
 {
-	static const struct {
-		const char *name, *allocator, *loop;
-	} pair[] = {
-		{ "slab pair, % from a bare loop", "slab size=256", "slab" },
-		{ "vmalloc pair, % from a bare loop", "vmalloc size=4096", "area" },
-	};
-	struct record *record;
-	double bare;
+	double bare = 1e12, bench = 1e12;
 	int i;
 
+	for (i = 0; i < ALTERNATIONS; i++) {
+		struct record *record =
+			run("bench.cost allocator=%s count=128 runs=64",
+			    allocator);
+
+		double alone = bare_cost(loop, 128, "size=256");
+
+		ASSERT_EQ(0, record->err);
+		bench = MIN(bench, cost_of(record, "whole.pair", "min"));
+		bare = MIN(bare, alone);
+	}
+	ASSERT_LT(0, bare);
+	at_most(_metadata, what, distance_of(bench, bare), 1);
+}
+
+TEST_F_TIMEOUT(scale, bare, TEST_SECONDS)
+{
 	if (!counts_insns())
 		SKIP(return, "scale.bare: the counter does not count instructions");
-	for (i = 0; i < ARRAY_SIZE(pair); i++) {
-		record = run("bench.cost allocator=%s count=128 runs=64",
-			     pair[i].allocator);
-		ASSERT_EQ(0, record->err);
-		bare = bare_cost(pair[i].loop, 128, "size=256");
-		ASSERT_NE(0, bare);
-		at_most(_metadata, pair[i].name,
-			distance_of(cost_of(record, "whole.pair", "min"), bare), 1);
-	}
+	check_bare(_metadata, "slab pair, % from a bare loop", "slab size=256",
+		   "slab");
+	check_bare(_metadata, "vmalloc pair, % from a bare loop",
+		   "vmalloc size=4096", "area");
 }
 
 /* Ten million objects of 64 bytes, and what there is to each. */
@@ -210,13 +224,16 @@ TEST_F_TIMEOUT(scale, thousand, TEST_SECONDS)
 	many = read_cost("/proc/kmemlab/pools") / POOLS;
 	for (i = 0; i < POOLS / PART; i++)
 		destroyed[i] = pools_cost(_metadata, false, i * PART);
-	/* Twice as much with ten times as many is far from linear in all. */
+	/*
+	 * What went through all pools would take ten times as much.  What is
+	 * waited for is in it: one CPU's RCU.
+	 */
 	at_most(_metadata, "1000 pools: the last 100 made, for the first",
-		created[POOLS / PART - 1] / created[0], 1.5);
+		created[POOLS / PART - 1] / created[0], 2);
 	at_most(_metadata, "            the first 100 destroyed, for the last",
-		destroyed[0] / destroyed[POOLS / PART - 1], 1.5);
+		destroyed[0] / destroyed[POOLS / PART - 1], 2);
 	at_most(_metadata, "            a row of the list, for one of 100",
-		many / few, 1.5);
+		many / few, 2);
 }
 
 TEST_F_TIMEOUT(scale, magazines, TEST_SECONDS)

@@ -31,8 +31,6 @@
 
 /* No pool can have these names: two caches must never have the same one. */
 #define BENCH_NAME	".bench"
-#define BENCH_NAME_A2	".bench_a2"
-#define BENCH_NAME_B	".bench_b"
 
 /* A run that was disturbed is done again, so often. */
 #define BENCH_TRIES	8
@@ -49,8 +47,9 @@
 #define BENCH_PATHS	8
 /* Calls counted by themselves, in all runs together. */
 #define BENCH_CALLS_MAX	(128 * 1024)
-/* From so many different objects on the runs of a comparison begin. */
-#define BENCH_PLACES	16
+/* So many sets of rivals, and different objects that the runs of each begin at. */
+#define BENCH_SETS	8
+#define BENCH_PLACES	4
 /* The same random order each time, so that figures can be compared. */
 #define BENCH_SEED	1994
 
@@ -422,14 +421,15 @@ static u64 quantile(const u64 *sorted, size_t nr, unsigned int percent)
 
 /*
  * How many values at either end lie outside the interval that the median is in
- * with 95 %: (n - 1.96 sqrt(n)) / 2, from the binomial distribution; the extremes
- * where there are few.
+ * with 95 %.  From the binomial distribution: the interval begins with value
+ * (n - 1.96 sqrt(n)) / 2, counted from 1, and with the least where there are few.
  */
 static size_t nr_outside(size_t nr)
 {
-	size_t half = DIV_ROUND_UP(int_sqrt64(9604ULL * nr), 100);
+	u64 first = (100ULL * nr - min_t(u64, int_sqrt64(38416ULL * nr),
+					 100ULL * nr)) / 200;
 
-	return nr / 2 > half ? nr / 2 - half : 0;
+	return first ? first - 1 : 0;
 }
 
 /* Which of the two costs of a call or a run. */
@@ -753,10 +753,25 @@ static int bench_cost(struct lab_run *run)
 /* Two allocators against each other */
 
 /**
- * struct duel - a comparison
+ * struct rivals - what is run against each other
  * @a:		what is compared with
  * @a2:		another of the same
  * @b:		what is compared
+ *
+ * Where an allocator is compared with itself there is but one, three times.
+ */
+struct rivals {
+	struct bench a;
+	struct bench a2;
+	struct bench b;
+};
+
+/**
+ * struct duel - a comparison
+ * @set:	rivals that take turns: a cache may be dearer than one that is just
+ *		like it, by where the two lie
+ * @nr_sets:	how many are open
+ * @alone:	an allocator is compared with itself
  * @nr_blocks:	how often there are runs a, b, b, a, and then a, a2, a2, a
  * @nr:		blocks in which no run was disturbed
  * @ratio:	of each of these, what b cost for what a did, in millionths;
@@ -764,9 +779,9 @@ static int bench_cost(struct lab_run *run)
  * @control:	likewise, what a2 did
  */
 struct duel {
-	struct bench a;
-	struct bench a2;
-	struct bench b;
+	struct rivals set[BENCH_SETS];
+	size_t nr_sets;
+	bool alone;
 	size_t nr_blocks;
 	size_t nr;
 	u64 *ratio;
@@ -816,44 +831,53 @@ static int plant(struct duel *duel, unsigned int percent)
 	u64 of_a = CLOCK_DISTURBED, of_spin = CLOCK_DISTURBED, cost;
 	const u64 rounds = 100000;
 	int err = 0, tries;
+	size_t i;
 
 	for (tries = 0; !err && percent && tries < BENCH_TRIES; tries++) {
-		err = cost_pairs(&duel->a, &cost);
+		err = cost_pairs(&duel->set[tries % BENCH_SETS].a, &cost);
 		of_a = min(of_a, cost);
 		CLOCK_COUNT(cost, clock_spin(rounds));
 		of_spin = min(of_spin, cost);
 	}
-	if (!err && percent && max(of_a, of_spin) != CLOCK_DISTURBED)
-		duel->b.spin = div64_u64(of_a * percent * rounds,
-					 of_spin * 100);
-	return err;
+	if (err || !percent || max(of_a, of_spin) == CLOCK_DISTURBED)
+		return err;
+	for (i = 0; i < duel->nr_sets; i++)
+		duel->set[i].b.spin = div64_u64(of_a * percent * rounds,
+						of_spin * 100);
+	return 0;
 }
 
 /* Where the objects lie makes a difference that is none of the allocators'. */
-static int hold_more_all(struct duel *duel)
+static int hold_more_all(struct duel *duel, struct rivals *set)
 {
-	return hold_more(&duel->a) ?: hold_more(&duel->a2) ?:
-				      hold_more(&duel->b);
+	int err = hold_more(&set->a);
+
+	if (!err && !duel->alone)
+		err = hold_more(&set->a2) ?: hold_more(&set->b);
+	return err;
 }
 
 static int fight(struct duel *duel)
 {
 	u64 ratio, control;
 	size_t i;
-	int err;
+	int err = 0;
 
 	/* As in measure(). */
-	err = cost_block(&duel->a, &duel->b, &ratio);
+	for (i = 0; !err && i < duel->nr_sets; i++)
+		err = cost_block(&duel->set[i].a, &duel->set[i].b, &ratio);
 	for (i = 0; !err && i < duel->nr_blocks; i++) {
-		err = hold_more_all(duel);
+		struct rivals *set = &duel->set[i % duel->nr_sets];
+
+		err = hold_more_all(duel, set);
 		if (err)
 			break;
 		/* On a machine as busy as that there is nothing to be had. */
 		if (i >= BENCH_TRIES && !duel->nr)
 			break;
-		err = cost_block(&duel->a, &duel->b, &ratio);
+		err = cost_block(&set->a, &set->b, &ratio);
 		if (!err)
-			err = cost_block(&duel->a, &duel->a2, &control);
+			err = cost_block(&set->a, &set->a2, &control);
 		if (err || !ratio || !control)
 			continue;
 		duel->ratio[duel->nr] = ratio;
@@ -936,10 +960,14 @@ static bool takes_as(const struct lab_allocator *a,
 	return true;
 }
 
-static int open_rival(struct bench *b, const char *allocator, const char *name)
+/* @which: tells the names of their caches apart */
+static int open_rival(struct bench *b, const char *allocator, size_t set,
+		      char which)
 {
+	char name[LAB_WORD_MAX];
 	int err;
 
+	snprintf(name, sizeof(name), BENCH_NAME "%zu%c", set, which);
 	err = open_source(b, allocator, name);
 	if (err)
 		return err;
@@ -964,66 +992,116 @@ static void close_rival(struct bench *b)
 	close_source(b);
 }
 
-static int open_rivals(struct lab_run *run, struct duel *duel)
+static int open_set(struct duel *duel, const char *a, const char *b)
 {
-	const char *a = allocator_of(run);
-	const char *b = lab_word(run, "with")[0] ? lab_word(run, "with") : a;
-	const struct lab_allocator *rival = registry_allocator(b);
+	struct rivals *set = &duel->set[duel->nr_sets];
 	int err;
 
-	if (!rival)
-		return lab_refuse(run, -EINVAL,
-				  "there is no allocator called %s", b);
-	if (!takes_as(rival, registry_allocator(a)))
-		return lab_refuse(run, -EINVAL,
-				  "%s and %s have no parameters in common", a, b);
-	err = open_rival(&duel->a, a, BENCH_NAME);
+	err = open_rival(&set->a, a, duel->nr_sets, 'a');
 	if (err)
 		return err;
-	err = open_rival(&duel->a2, a, BENCH_NAME_A2);
+	if (duel->alone) {
+		set->a2 = set->a;
+		set->b = set->a;
+		duel->nr_sets++;
+		return 0;
+	}
+	err = open_rival(&set->a2, a, duel->nr_sets, 'c');
 	if (err)
 		goto close_a;
-	err = open_rival(&duel->b, b, BENCH_NAME_B);
+	err = open_rival(&set->b, b, duel->nr_sets, 'b');
 	if (err)
 		goto close_a2;
+	duel->nr_sets++;
 	return 0;
 close_a2:
-	close_rival(&duel->a2);
+	close_rival(&set->a2);
 close_a:
-	close_rival(&duel->a);
+	close_rival(&set->a);
 	return err;
+}
+
+static void close_sets(struct duel *duel)
+{
+	while (duel->nr_sets) {
+		struct rivals *set = &duel->set[--duel->nr_sets];
+
+		if (!duel->alone) {
+			close_rival(&set->b);
+			close_rival(&set->a2);
+		}
+		close_rival(&set->a);
+	}
+}
+
+static int open_sets(struct lab_run *run, struct duel *duel)
+{
+	const char *a = allocator_of(run);
+	const char *b = lab_word(run, "with");
+	int err = 0;
+
+	duel->alone = !b[0];
+	if (!duel->alone && !registry_allocator(b))
+		return lab_refuse(run, -EINVAL,
+				  "there is no allocator called %s", b);
+	if (!duel->alone &&
+	    !takes_as(registry_allocator(b), registry_allocator(a)))
+		return lab_refuse(run, -EINVAL,
+				  "%s and %s have no parameters in common", a, b);
+	while (!err && duel->nr_sets < BENCH_SETS)
+		err = open_set(duel, a, b);
+	return err;
+}
+
+/* As many calls for all of them. */
+static int choose_counts(struct duel *duel)
+{
+	struct bench *a = &duel->set[0].a, *b = &duel->set[0].b;
+	size_t i;
+	int err;
+
+	err = choose_count(a);
+	if (err)
+		return err;
+	for (i = 0; i < duel->nr_sets; i++) {
+		duel->set[i].a.count = a->count;
+		duel->set[i].a2.count = a->count;
+		duel->set[i].b.count = a->count;
+	}
+	b->may_choose = false;
+	return choose_count(b);
 }
 
 static int bench_compare(struct lab_run *run)
 {
 	struct duel *duel = kzalloc(sizeof(*duel), GFP_LAB);
+	struct bench any = {
+		.run = run,
+		.count = lab_number(run, "count"),
+		.nr_runs = BENCH_PLACES,
+	};
+	size_t i;
 	int err;
 
 	if (!duel)
 		return -ENOMEM;
 	duel->nr_blocks = lab_number(run, "blocks");
-	duel->a.run = run;
-	duel->a.count = lab_number(run, "count");
-	duel->a.may_choose = !duel->a.count;
-	duel->a.nr_runs = BENCH_PLACES;
-	clock_calibrate(&duel->a.clock);
-	duel->a2 = duel->a;
-	duel->b = duel->a;
-	err = open_rivals(run, duel);
-	if (err)
-		goto free_duel;
-	record_text(&run->record, "a", "%s", duel->a.source.allocator->name);
-	record_text(&run->record, "b", "%s", duel->b.source.allocator->name);
-	record_clock(&run->record, &duel->a.clock);
-	err = choose_count(&duel->a);
-	duel->a2.count = duel->a.count;
-	duel->b.count = duel->a.count;
-	duel->b.may_choose = false;
-	if (!err)
-		err = choose_count(&duel->b);
+	any.may_choose = !any.count;
+	clock_calibrate(&any.clock);
+	for (i = 0; i < BENCH_SETS; i++)
+		duel->set[i] = (struct rivals){ .a = any, .a2 = any, .b = any };
+	err = open_sets(run, duel);
 	if (err)
 		goto close;
-	record_number(&run->record, "nr_calls", duel->a.count);
+	record_text(&run->record, "a", "%s",
+		    duel->set[0].a.source.allocator->name);
+	record_text(&run->record, "b", "%s",
+		    duel->set[0].b.source.allocator->name);
+	record_clock(&run->record, &any.clock);
+	err = choose_counts(duel);
+	if (err)
+		goto close;
+	record_number(&run->record, "nr_calls", duel->set[0].a.count);
 	err = -ENOMEM;
 	duel->ratio = kvmalloc_array(duel->nr_blocks, sizeof(*duel->ratio),
 				     GFP_LAB);
@@ -1039,10 +1117,7 @@ static int bench_compare(struct lab_run *run)
 	kvfree(duel->control);
 	kvfree(duel->ratio);
 close:
-	close_rival(&duel->b);
-	close_rival(&duel->a2);
-	close_rival(&duel->a);
-free_duel:
+	close_sets(duel);
 	kfree(duel);
 	return err;
 }
@@ -1080,7 +1155,7 @@ static const struct lab_param cost_params[] = {
 
 static const struct lab_param compare_params[] = {
 	BENCH_ALLOCATOR_PARAM,
-	{ .name = "with", .help = "another; or none, for its equal",
+	{ .name = "with", .help = "another; or none, for itself",
 	  .type = LAB_WORD },
 	BENCH_COUNT_PARAM,
 	{ .name = "blocks", .help = "of four runs each", .min = 6, .max = 1000,
