@@ -65,17 +65,6 @@ TEST_F(exact, repeat)
 	EXPECT_LT(0, first);
 }
 
-static bool load_bare(void)
-{
-	int fd = open("/kmemlab/bare.ko", O_RDONLY | O_CLOEXEC);
-	bool loaded = fd >= 0 &&
-		      !syscall(SYS_finit_module, fd, "nr=128 size=256", 0);
-
-	if (fd >= 0)
-		close(fd);
-	return loaded;
-}
-
 static void check_bare(struct __test_metadata *_metadata, const char *name,
 		       const char *allocator, const char *parameter)
 {
@@ -97,7 +86,7 @@ static void check_bare(struct __test_metadata *_metadata, const char *name,
 /* A loop that another module has compiled costs the same, within 1 %. */
 TEST_F(exact, bare)
 {
-	ASSERT_TRUE(load_bare());
+	ASSERT_TRUE(load_bare("nr=128 size=256"));
 	check_bare(_metadata, "slab", "slab size=256", BARE "slab");
 	check_bare(_metadata, "vmalloc", "vmalloc size=4096", BARE "area");
 }

@@ -28,17 +28,6 @@ static void at_least(struct __test_metadata *_metadata, const char *what,
 	EXPECT_TRUE(figure >= limit);
 }
 
-static bool load_bare(const char *parameters)
-{
-	int fd = open("/kmemlab/bare.ko", O_RDONLY | O_CLOEXEC);
-	bool loaded = fd >= 0 &&
-		      !syscall(SYS_finit_module, fd, parameters, 0);
-
-	if (fd >= 0)
-		close(fd);
-	return loaded;
-}
-
 /* What a bare loop of the tests' own module takes, for each round. */
 static double bare_cost(const char *loop, long nr, const char *parameters)
 {

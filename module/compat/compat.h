@@ -30,11 +30,6 @@
 #define NR_PAGE_ORDERS	(MAX_PAGE_ORDER + 1)
 #endif
 
-/* 6.14 renamed alloc_pages_bulk_array(). */
-#ifndef alloc_pages_bulk
-#define alloc_pages_bulk	alloc_pages_bulk_array
-#endif
-
 /*
  * 6.5 added SLAB_NO_MERGE.  Before it, a cache with a region for copies to user
  * space was never merged (mm/slab_common.c, slab_unmergeable()).

@@ -166,12 +166,15 @@ static bool counts_insns(void)
  */
 void clock_calibrate(struct clock_facts *facts)
 {
-	*facts = (struct clock_facts){ .counter = "ktime", .unit = "ns" };
 #ifdef CONFIG_X86_64
-	for (; facts->nr_rounds < CALIBRATION_ROUNDS; facts->nr_rounds++)
-		facts->nr_exact += counts_insns();
-	facts->exact = facts->nr_exact == facts->nr_rounds;
+	int i;
+
+	facts->exact = true;
+	for (i = 0; facts->exact && i < CALIBRATION_ROUNDS; i++)
+		facts->exact = counts_insns();
 	facts->counter = "tsc";
 	facts->unit = facts->exact ? "insns" : "cycles";
+#else
+	*facts = (struct clock_facts){ .counter = "ktime", .unit = "ns" };
 #endif
 }

@@ -23,15 +23,11 @@ struct perf_event;
  * @unit:	what a difference of two readings is a number of: insns, cycles
  *		or ns
  * @exact:	it counts instructions, each once
- * @nr_rounds:	how often a known sequence was counted
- * @nr_exact:	how often that gave just the number of its instructions
  */
 struct clock_facts {
 	const char *counter;
 	const char *unit;
 	bool exact;
-	unsigned int nr_rounds;
-	unsigned int nr_exact;
 };
 
 /**

@@ -468,14 +468,20 @@ static void cost_cell(struct bench *b, const char *what, u64 cost)
 }
 
 /* Of a run, for each object, in thousandths. */
-static void share_cell(struct bench *b, const char *what, u64 cost)
+static void share_cell_in(struct bench *b, const char *what, const char *unit,
+			  u64 cost)
 {
 	u64 milli = div64_u64(cost * MILLI, b->count * b->loops->per_call);
 	char key[32];
 
-	snprintf(key, sizeof(key), "%s_%s", what, b->clock.unit);
+	snprintf(key, sizeof(key), "%s_%s", what, unit);
 	record_cell_text(&b->run->record, key, "%llu.%03llu", milli / MILLI,
 			 milli % MILLI);
+}
+
+static void share_cell(struct bench *b, const char *what, u64 cost)
+{
+	share_cell_in(b, what, b->clock.unit, cost);
 }
 
 static int record_whole(struct bench *b, const char *name, enum bench_side side)
@@ -509,19 +515,15 @@ static int record_whole(struct bench *b, const char *name, enum bench_side side)
 static void record_retired(struct bench *b)
 {
 	u64 *whole = b->retired, *hollow = b->retired + b->nr_runs;
-	u64 milli;
 
 	if (!b->pmu || b->pattern == BENCH_REMOTE)
 		return;
 	sort(whole, b->nr_runs, sizeof(*whole), compare_u64, NULL);
 	sort(hollow, b->nr_runs, sizeof(*hollow), compare_u64, NULL);
-	milli = div64_u64((quantile(whole, b->nr_runs, 50) -
-			   min(hollow[0], whole[0])) * MILLI,
-			  b->count * b->loops->per_call);
 	record_row(&b->run->record, "retired.all");
 	record_cell(&b->run->record, "nr_runs", b->nr_runs);
-	record_cell_text(&b->run->record, "p50_insns", "%llu.%03llu",
-			 milli / MILLI, milli % MILLI);
+	share_cell_in(b, "p50", "insns", quantile(whole, b->nr_runs, 50) -
+					 min(hollow[0], whole[0]));
 }
 
 /* The commonest of @nr sorted costs, the commonest first. */
