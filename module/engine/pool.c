@@ -587,7 +587,10 @@ static int pool_create(struct lab_run *run)
 	if (err)
 		goto unlist_pool;
 
+	/* Nobody finds it yet but its worker, when the kernel takes idle objects. */
+	mutex_lock(&pool->lock);
 	publish_counts(pool);
+	mutex_unlock(&pool->lock);
 	if (pool_watcher)
 		pool_watcher->added(pool);
 	mutex_lock(&pools_lock);

@@ -285,29 +285,33 @@ static void record_counts(struct lab_run *run, struct percpu_count *count)
 
 static int percpu_counter(struct lab_run *run)
 {
-	struct percpu_count count = {
-		.rounds = lab_number(run, "rounds"),
-		.steps = lab_number(run, "steps"),
-	};
+	/* Not on the stack: the kernel keeps a list of all percpu_counters. */
+	struct percpu_count *count = kzalloc(sizeof(*count), GFP_KERNEL);
 	int err;
 
-	init_completion(&count.done);
+	if (!count)
+		return -ENOMEM;
+	count->rounds = lab_number(run, "rounds");
+	count->steps = lab_number(run, "steps");
+	init_completion(&count->done);
 	/* A counter and a number for each CPU, and threads with a stack each. */
 	err = lab_charge(run, copies_bytes(sizeof(s32) + sizeof(u64)) +
 				      num_online_cpus() * THREAD_SIZE);
 	if (err)
-		return err;
-	err = percpu_counter_init(&count.summed, 0, GFP_LAB);
+		goto free;
+	err = percpu_counter_init(&count->summed, 0, GFP_LAB);
 	if (err)
-		return err;
-	count.own = alloc_percpu_gfp(u64, GFP_LAB);
-	count.task = kcalloc(nr_cpu_ids, sizeof(*count.task), GFP_LAB);
-	err = count.own && count.task ? count_together(run, &count) : -ENOMEM;
+		goto free;
+	count->own = alloc_percpu_gfp(u64, GFP_LAB);
+	count->task = kcalloc(nr_cpu_ids, sizeof(*count->task), GFP_LAB);
+	err = count->own && count->task ? count_together(run, count) : -ENOMEM;
 	if (!err)
-		record_counts(run, &count);
-	kfree(count.task);
-	free_percpu(count.own);
-	percpu_counter_destroy(&count.summed);
+		record_counts(run, count);
+	kfree(count->task);
+	free_percpu(count->own);
+	percpu_counter_destroy(&count->summed);
+free:
+	kfree(count);
 	return err;
 }
 
