@@ -23,6 +23,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -45,6 +46,13 @@
  */
 #define QUIET_TRIES	50
 #define QUIET_STEP_MS	2
+
+/*
+ * Seconds for what takes many objects, or repeats what takes some: a debugged
+ * kernel keeps a trace of who allocated and who freed each, a millisecond's work
+ * under emulation.
+ */
+#define PATIENCE	150
 
 /* How often a list is looked through that changes while it is shown. */
 #define LOOKS		5
@@ -171,6 +179,32 @@ static inline int write_number(const char *path, long long number)
 static inline long long held_bytes(void)
 {
 	return read_number(LAB "held_bytes");
+}
+
+/* What the running kernel was built with. */
+static inline const char *config_file(void)
+{
+	static char path[128];
+	struct utsname name;
+
+	uname(&name);
+	snprintf(path, sizeof(path), "/boot/config-%s", name.release);
+	return path;
+}
+
+/* Whether an option, "CONFIG_SLUB", is part of it. */
+static inline bool config_has(const char *option)
+{
+	FILE *file = fopen(config_file(), "r");
+	char line[256], set[128];
+	bool has = false;
+
+	snprintf(set, sizeof(set), "%s=y\n", option);
+	while (file && !has && fgets(line, sizeof(line), file))
+		has = !strcmp(line, set);
+	if (file)
+		fclose(file);
+	return has;
 }
 
 /* Commands and records */
@@ -316,6 +350,88 @@ static inline bool orders_of(const struct record *record, const char *row,
 	return true;
 }
 
+/* Caches, as SLUB shows them in sysfs */
+
+static inline long long sysfs_number(const char *cache, const char *attribute)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/kernel/slab/%s/%s", cache,
+		 attribute);
+	return read_number(path);
+}
+
+/**
+ * struct cache - how a cache is laid out, and what it has
+ * @slabs:	that it has
+ * @per_slab:	objects of each
+ * @pages:	of each
+ * @spacing:	bytes from one object to the next
+ * @first:	bytes from where a slab begins to its first object
+ */
+struct cache {
+	long long slabs, per_slab, pages, spacing, first;
+};
+
+/*
+ * A red zone before each object is a word, or more for its alignment
+ * (mm/slub.c, calculate_sizes(), red_left_pad).
+ */
+static inline struct cache read_cache(const char *name)
+{
+	return (struct cache){
+		.slabs = sysfs_number(name, "slabs"),
+		.per_slab = sysfs_number(name, "objs_per_slab"),
+		.pages = 1LL << sysfs_number(name, "order"),
+		.spacing = sysfs_number(name, "slab_size"),
+		.first = sysfs_number(name, "red_zone") > 0 ?
+			 sysfs_number(name, "align") : 0,
+	};
+}
+
+/*
+ * Whether a cache is debugged (mm/slab.h, SLAB_DEBUG_FLAGS): then no CPU has a
+ * slab of its own (mm/slub.c, kmem_cache_debug() in ___slab_alloc()), and it is
+ * never merged (mm/slab_common.c, SLAB_NEVER_MERGE).
+ */
+static inline bool is_debugged(const char *cache)
+{
+	static const char *const flags[] = {
+		"red_zone", "poison", "store_user", "trace", "sanity_checks",
+	};
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(flags); i++)
+		if (sysfs_number(cache, flags[i]) > 0)
+			return true;
+	return false;
+}
+
+/*
+ * Whether what is freed to a cache stays in use, so that nobody gets it again:
+ * in KASAN's quarantine, where only type-safe objects do not go
+ * (mm/kasan/common.c, ____kasan_slab_free()).  What allocates and may sleep gives
+ * up the oldest of it when there is much, and drop_freed() all of a cache.
+ */
+static inline bool keeps_freed(const char *cache)
+{
+	return config_has("CONFIG_KASAN_GENERIC") &&
+	       sysfs_number(cache, "destroy_by_rcu") <= 0;
+}
+
+/*
+ * Only what is in use is in the cache then: it has no empty slab, its CPUs have
+ * no slab, and KASAN keeps nothing (mm/slab_common.c, kmem_cache_shrink()).
+ * Returns 0 or the errno.
+ */
+static inline int drop_freed(const char *cache)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/kernel/slab/%s/shrink", cache);
+	return write_file(path, "1");
+}
+
 /* Pools */
 
 /* Where an object lies, from the pool's layout. */
@@ -374,16 +490,6 @@ static inline long long pool_number(const char *pool, const char *key)
 	return number_of(&record, key);
 }
 
-/* An attribute of a cache, as SLUB shows it. */
-static inline long long sysfs_number(const char *cache, const char *attribute)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), "/sys/kernel/slab/%s/%s", cache,
-		 attribute);
-	return read_number(path);
-}
-
 /* An attribute of the cache of a pool, as SLUB shows it in sysfs. */
 static inline long long cache_number(const char *pool, const char *attribute)
 {
@@ -406,12 +512,14 @@ struct zone_counts {
 /* /proc/buddyinfo; returns the number of zones. */
 static inline int read_buddyinfo(struct zone_counts *zones)
 {
-	char line[512];
-	FILE *file = fopen("/proc/buddyinfo", "r");
+	static char text[1 << 13];
+	static int fd = -1;
+	char *rest = text, *line;
 	int n = 0;
 
 	memset(zones, 0, ZONES_MAX * sizeof(*zones));
-	while (file && n < ZONES_MAX && fgets(line, sizeof(line), file)) {
+	reread_file(&fd, "/proc/buddyinfo", text, sizeof(text));
+	while (n < ZONES_MAX && (line = strsep(&rest, "\n"))) {
 		struct zone_counts *z = &zones[n];
 		int at, order, used;
 
@@ -424,8 +532,6 @@ static inline int read_buddyinfo(struct zone_counts *zones)
 				break;
 		n++;
 	}
-	if (file)
-		fclose(file);
 	return n;
 }
 
@@ -450,6 +556,20 @@ static inline bool next_experiment(FILE *file, char name[64])
 		    strncmp(name, "pool.", 5))
 			return true;
 	return false;
+}
+
+/* Runs it with its defaults.  Some need a CPU for themselves for a moment. */
+static inline struct record *run_default(const char *name)
+{
+	struct record *record;
+	int tries;
+
+	for (tries = 0; may_try(tries); tries++) {
+		record = run_in("/proc/kmemlab/run", name);
+		if (record->err != EBUSY)
+			break;
+	}
+	return record;
 }
 
 /* Folds each CPU's share of the counters in (mm/vmstat.c). */
@@ -715,36 +835,53 @@ static inline bool is_block(unsigned long pfn, int order)
 	return is;
 }
 
-/*
- * Memory by its physical or by its kernel address: /proc/kcore is an ELF file
- * whose segments say which range of each they show.
+/**
+ * struct kcore - memory by its address: /proc/kcore is an ELF file
+ * @fd:		of the file
+ * @nr:		of its segments, or 0 where there is no such file
+ * @segment:	each says which physical and kernel addresses it shows
  */
+struct kcore {
+	int fd, nr;
+	Elf64_Phdr *segment;
+};
+
+/* Read once: it takes long, and the kernel's address space stays as it is. */
+static inline const struct kcore *open_kcore(void)
+{
+	static struct kcore kcore;
+	Elf64_Ehdr ehdr;
+	ssize_t len;
+
+	if (kcore.nr)
+		return &kcore;
+	kcore.fd = open("/proc/kcore", O_RDONLY | O_CLOEXEC);
+	if (kcore.fd < 0)
+		return &kcore;
+	if (pread(kcore.fd, &ehdr, sizeof(ehdr), 0) == sizeof(ehdr)) {
+		len = ehdr.e_phnum * sizeof(*kcore.segment);
+		kcore.segment = malloc(len);
+		if (kcore.segment &&
+		    pread(kcore.fd, kcore.segment, len, ehdr.e_phoff) == len)
+			kcore.nr = ehdr.e_phnum;
+	}
+	return &kcore;
+}
+
 static inline bool read_kcore(bool physical, uint64_t at, void *buf, size_t len)
 {
-	int fd = open("/proc/kcore", O_RDONLY);
-	bool found = false;
-	Elf64_Ehdr ehdr;
-	Elf64_Phdr phdr;
-	int i;
+	const struct kcore *kcore = open_kcore();
+	const Elf64_Phdr *phdr;
 
-	if (fd < 0 || pread(fd, &ehdr, sizeof(ehdr), 0) != sizeof(ehdr)) {
-		close(fd);
-		return false;
-	}
-	for (i = 0; i < ehdr.e_phnum && !found; i++) {
-		uint64_t start;
+	for (phdr = kcore->segment; phdr < kcore->segment + kcore->nr; phdr++) {
+		uint64_t start = physical ? phdr->p_paddr : phdr->p_vaddr;
 
-		if (pread(fd, &phdr, sizeof(phdr), ehdr.e_phoff +
-			  i * sizeof(phdr)) != sizeof(phdr))
-			break;
-		start = physical ? phdr.p_paddr : phdr.p_vaddr;
-		if (phdr.p_type == PT_LOAD && at >= start &&
-		    at + len <= start + phdr.p_memsz)
-			found = pread(fd, buf, len, phdr.p_offset + at -
-				      start) == (ssize_t)len;
+		if (phdr->p_type == PT_LOAD && at >= start &&
+		    at + len <= start + phdr->p_memsz)
+			return pread(kcore->fd, buf, len, phdr->p_offset + at -
+				     start) == (ssize_t)len;
 	}
-	close(fd);
-	return found;
+	return false;
 }
 
 static inline bool read_physical(uint64_t phys, void *buf, size_t len)

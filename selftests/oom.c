@@ -14,9 +14,12 @@
 #define GROUP		"kmemlab-oom"
 #define BESIDE		"kmemlab-beside"
 
-/* Seconds for what takes a moment, and for a test, on the slowest of machines. */
-#define PATIENCE	20
-#define TEST_SECONDS	120
+/*
+ * Seconds for what takes a moment, and for a test, on the slowest of machines: one
+ * that is run dry by a page at a time, each looked after by KASAN and page owner.
+ */
+#define PATIENCE	150
+#define TEST_SECONDS	300
 
 #define HOGS_MAX	8
 #define PROCESSES_MAX	1024

@@ -4,6 +4,7 @@
 #include <dirent.h>
 
 #define NR_OBJECTS	1000
+#define NR_EACH		100	/* of many pools side by side */
 
 LAB_FIXTURE(pool);
 
@@ -13,6 +14,31 @@ static int nr_pools(void)
 
 	read_file("/proc/kmemlab/summary", record.text, sizeof(record.text));
 	return number_of(&record, "nr_pools");
+}
+
+/*
+ * What is done so many times is done for so long at the most, as an allocator that
+ * is debugged takes a hundred times as long.
+ */
+#define LONG_ENOUGH	3
+
+/*
+ * Fills a pool with @max objects, or with those that there was time for, or half
+ * of what may be held.  Returns how many.
+ */
+static long long fill_pool(const char *pool, long long max)
+{
+	double end = seconds() + LONG_ENOUGH;
+	long long room = read_number(LAB "budget_bytes") - held_bytes(), n = 0;
+	long long lot = max / 500;
+
+	room /= pool_number(pool, "charge_bytes") + sizeof(void *);
+	if (max > room / 2)
+		max = room / 2;
+	while (n + lot <= max && seconds() < end &&
+	       !run("pool.alloc name=%s count=%lld", pool, lot)->err)
+		n += lot;
+	return n;
 }
 
 /* One pool of each allocator side by side, through its whole life. */
@@ -40,21 +66,19 @@ TEST_F(pool, every_allocator)
 		ASSERT_EQ(0,
 			  run("pool.create name=%s allocator=%s", name, make[i])
 				  ->err);
-		EXPECT_EQ(0,
-			  run("pool.alloc name=%s count=%d", name, NR_OBJECTS)
-				  ->err);
-		EXPECT_EQ(NR_OBJECTS, pool_number(name, "nr_objects"));
-		EXPECT_EQ(NR_OBJECTS, count_layout(name));
+		EXPECT_OK("pool.alloc name=%s count=%d", name, NR_EACH);
+		EXPECT_EQ(NR_EACH, pool_number(name, "nr_objects"));
+		EXPECT_EQ(NR_EACH, count_layout(name));
 	}
 	EXPECT_EQ(pools + i, nr_pools());
 	EXPECT_LT(held, held_bytes());
 	for (i = 0; i < ARRAY_SIZE(make); i++) {
 		snprintf(name, sizeof(name), "each%d", i);
-		EXPECT_OK("pool.free name=%s count=300 order=lifo", name);
-		EXPECT_OK("pool.free name=%s count=300 order=fifo", name);
-		EXPECT_OK("pool.free name=%s count=300 order=random", name);
-		EXPECT_EQ(NR_OBJECTS - 900, pool_number(name, "nr_objects"));
-		EXPECT_EQ(900, pool_number(name, "nr_frees"));
+		EXPECT_OK("pool.free name=%s count=30 order=lifo", name);
+		EXPECT_OK("pool.free name=%s count=30 order=fifo", name);
+		EXPECT_OK("pool.free name=%s count=30 order=random", name);
+		EXPECT_EQ(NR_EACH - 90, pool_number(name, "nr_objects"));
+		EXPECT_EQ(90, pool_number(name, "nr_frees"));
 		/* What keeps back what was freed: slabs, addresses. */
 		keeps = strstr(make[i], "slab") || strstr(make[i], "mempool") ||
 			strstr(make[i], "vm") || strstr(make[i], "vz") ||
@@ -178,9 +202,30 @@ TEST_F(pool, slabinfo)
 			       sizeof(line)));
 }
 
-/* Each option of a slab pool shows in the attributes of its cache. */
+/* Of a pool's cache: as it is, or as it is debugged. */
+static bool has_debugging(const char *pool)
+{
+	return cache_number(pool, "red_zone") || cache_number(pool, "poison") ||
+	       cache_number(pool, "store_user");
+}
+
+/* In front of each object is a red zone of a word, aligned as the object is. */
+static long long red_pad(const char *pool, long long align)
+{
+	return cache_number(pool, "red_zone") ? align : 0;
+}
+
+/* What generic KASAN keeps of a freed object (mm/kasan/kasan.h). */
+#define KASAN_FREE_META	16
+
+/*
+ * Each option of a slab pool shows in the attributes of its cache, in spacings as
+ * mm/slub.c, calculate_sizes(), makes them.
+ */
 TEST_F(pool, slab_options)
 {
+	bool kasan = config_has("CONFIG_KASAN_GENERIC");
+	long long word = sizeof(void *), plain;
 	char line[256];
 
 	ASSERT_OK("pool.create name=plain allocator=slab size=72");
@@ -188,15 +233,24 @@ TEST_F(pool, slab_options)
 	ASSERT_OK("pool.create name=line allocator=slab size=72 hwcache=yes");
 	ASSERT_OK("pool.create name=made allocator=slab size=72 ctor=yes");
 	ASSERT_OK("pool.create name=shared allocator=slab size=72 merge=yes");
-	EXPECT_EQ(72, cache_number("plain", "slab_size"));
-	EXPECT_EQ(256, cache_number("aligned", "slab_size"));
+	plain = cache_number("plain", "slab_size");
+	EXPECT_EQ(72, cache_number("plain", "object_size"));
+	/* Debugged, an object has a red zone behind it, and more. */
+	EXPECT_EQ(has_debugging("plain"), plain > 72);
+	EXPECT_LE(72, plain);
+	EXPECT_EQ(72, cache_number("aligned", "object_size"));
+	EXPECT_EQ((plain - red_pad("plain", word) + red_pad("aligned", 256) +
+		   255) & ~255LL, cache_number("aligned", "slab_size"));
 	EXPECT_EQ(1, cache_number("line", "hwcache_align"));
 	EXPECT_EQ(0, cache_number("plain", "hwcache_align"));
 	/*
 	 * An object with a constructor keeps its state: the free pointer is
-	 * outside.
+	 * outside, where that of a poisoned one is already, and what KASAN
+	 * notes of it (mm/kasan/generic.c, kasan_cache_create()).
 	 */
-	EXPECT_EQ(80, cache_number("made", "slab_size"));
+	EXPECT_EQ(plain + (cache_number("plain", "poison") ? 0 : word) +
+		  (kasan ? KASAN_FREE_META : 0),
+		  cache_number("made", "slab_size"));
 	EXPECT_TRUE(find_line("/sys/kernel/slab/kmemlab_made/ctor",
 			      "stamp_object", "[kmemlab]", line, sizeof(line)));
 	EXPECT_EQ(0, cache_number("plain", "aliases"));
@@ -285,11 +339,12 @@ TEST_F(pool, cancel)
 
 	ASSERT_OK("pool.create name=long allocator=slab size=16");
 	held = held_bytes();
-	/* Half of what is left: an object and its pointer take 24 bytes. */
-	count = (read_number(LAB "budget_bytes") - held) / 24 / 2;
+	/* Half of what is left, or what of that is there in time. */
+	count = (read_number(LAB "budget_bytes") - held) / 2 /
+		(pool_number("long", "charge_bytes") + sizeof(void *));
 	snprintf(command, sizeof(command), "%lld", count);
 	pid = run_aside(LAB "pools/long/alloc", command);
-	for (end = seconds() + 60; seconds() < end; usleep(1000))
+	for (end = seconds() + LONG_ENOUGH; seconds() < end; usleep(1000))
 		if (pool_number("long", "nr_coming") > count / 10 * 9)
 			break;
 	took = kill_command(pid);
@@ -351,22 +406,19 @@ TEST_F(pool, merged_links)
 /* A reader who seeks far into a layout is killed within a second. */
 TEST_F(pool, layout_killed)
 {
-	long long left = read_number(LAB "budget_bytes") - held_bytes();
-	long long count = 2000000;
 	double took;
 	pid_t pid;
 
 	ASSERT_OK("pool.create name=seek allocator=slab size=8");
-	/* As many as fit: with debugging an object takes more than it says. */
-	left /= pool_number("seek", "charge_bytes") + sizeof(void *);
-	ASSERT_OK("pool.alloc name=seek count=%lld",
-		  count < left / 2 ? count : left / 2);
+	ASSERT_LT(0, fill_pool("seek", 2000000));
 	pid = fork();
 	if (!pid) {
 		int fd = open(LAB "pools/seek/layout", O_RDONLY);
 
 		/* Past the end, so that every row is gone through. */
-		_exit(lseek(fd, 1LL << 40, SEEK_SET) == -1);
+		while (lseek(fd, 1LL << 40, SEEK_SET) != -1)
+			;
+		_exit(1);
 	}
 	usleep(200000);
 	took = kill_command(pid);
@@ -381,7 +433,7 @@ TEST_F(pool, many)
 	static const char *const allocator[] = {
 		"slab size=64", "kmalloc size=64", "pages order=0",
 		"vmalloc size=4096"};
-	int i, listed = 0, dirs = 0, before = nr_pools(), n = 100;
+	int i, listed = 0, dirs = 0, before = nr_pools(), n = 40;
 	char line[256];
 	struct dirent *entry;
 	FILE *file;
@@ -471,17 +523,21 @@ static int by_place(const void *a, const void *b)
 	return x->offset < y->offset ? -1 : x->offset > y->offset;
 }
 
-#define ROUNDS		40
-#define EACH		2000
+#define ROUNDS		160
+#define EACH		500
 #define CTOR_STAMP	0x6b6d656d6c616263ULL	/* module/families/slab.c */
 
-/* A task on this CPU that allocates and frees, and leaves some objects. */
+/*
+ * A task on this CPU that allocates and frees, and leaves half of the objects.  It
+ * ends with the number of rounds that it came to.
+ */
 static pid_t work_on(const char *pool, int cpu)
 {
 	static const char *const frees[] = {
-		"count=1000 order=lifo", "count=1000 order=fifo",
-		"count=1000 order=random"
+		"count=250 order=lifo", "count=250 order=fifo",
+		"count=250 order=random"
 	};
+	double end = seconds() + LONG_ENOUGH;
 	char alloc[64], free[64];
 	pid_t pid = fork();
 	int i;
@@ -489,30 +545,36 @@ static pid_t work_on(const char *pool, int cpu)
 	if (pid)
 		return pid;
 	if (!pin_to_cpu(cpu))
-		_exit(1);
+		_exit(255);
 	snprintf(alloc, sizeof(alloc), LAB "pools/%s/alloc", pool);
 	snprintf(free, sizeof(free), LAB "pools/%s/free", pool);
 	/* By files of its own: one file runs one command at a time. */
-	for (i = 0; i < ROUNDS; i++)
-		if (write_file(alloc, "2000") ||
+	for (i = 0; i < ROUNDS && seconds() < end; i++)
+		if (write_number(alloc, EACH) ||
 		    write_file(free, frees[i % ARRAY_SIZE(frees)]))
-			_exit(1);
-	_exit(0);
+			_exit(255);
+	_exit(i);
 }
 
 static void check_all_cpus(struct __test_metadata *_metadata,
 			   const char *allocator, bool stamped)
 {
 	static struct place place[4 * ROUNDS * EACH];
-	int left = 4 * ROUNDS * EACH / 2, i, same = 0, wrong = 0;
+	int rounds = 0, left, i, same = 0, wrong = 0;
 	pid_t pid[4];
 	uint64_t word;
 
 	ASSERT_OK("pool.create name=all allocator=%s", allocator);
 	for (i = 0; i < ARRAY_SIZE(pid); i++)
 		pid[i] = work_on("all", i % 2);
-	for (i = 0; i < ARRAY_SIZE(pid); i++)
-		EXPECT_EQ(0, exit_code_of(pid[i]));
+	for (i = 0; i < ARRAY_SIZE(pid); i++) {
+		int n = exit_code_of(pid[i]);
+
+		ASSERT_LT(0, n);
+		ASSERT_GE(ROUNDS, n);
+		rounds += n;
+	}
+	left = rounds * EACH / 2;
 	ASSERT_EQ(left, read_layout("all", place, ARRAY_SIZE(place)));
 	qsort(place, left, sizeof(*place), by_place);
 	for (i = 1; i < left; i++)
@@ -524,13 +586,13 @@ static void check_all_cpus(struct __test_metadata *_metadata,
 			 word != CTOR_STAMP;
 	EXPECT_EQ(0, wrong);
 	say("%-24s %d objects, none of them twice", allocator, left);
-	EXPECT_EQ(4 * ROUNDS * EACH, pool_number("all", "nr_allocs"));
-	EXPECT_EQ(4 * ROUNDS * EACH - left, pool_number("all", "nr_frees"));
+	EXPECT_EQ(rounds * EACH, pool_number("all", "nr_allocs"));
+	EXPECT_EQ(rounds * EACH - left, pool_number("all", "nr_frees"));
 	EXPECT_OK("pool.destroy name=all");
 }
 
 /* Two tasks on each of two CPUs, all on one pool. */
-TEST_F(pool, all_cpus)
+TEST_F_TIMEOUT(pool, all_cpus, 120)
 {
 	long long held = held_bytes();
 
@@ -545,15 +607,19 @@ TEST_F(pool, all_cpus)
 /* What a command has claimed to free nobody else frees. */
 TEST_F(pool, free_at_once)
 {
+	char command[64];
+	long long all;
 	pid_t pid[4];
 	int i, nr = 0;
 
 	ASSERT_OK("pool.create name=shared allocator=slab size=64");
-	ASSERT_OK("pool.alloc name=shared count=100000");
-	/* Each wants 40000 of 100000. */
+	all = fill_pool("shared", 100000);
+	ASSERT_LT(0, all);
+	/* Each wants two fifths of them. */
+	snprintf(command, sizeof(command), "pool.free name=shared count=%lld",
+		 all / 5 * 2);
 	for (i = 0; i < ARRAY_SIZE(pid); i++)
-		pid[i] = run_aside("/proc/kmemlab/run",
-				   "pool.free name=shared count=40000");
+		pid[i] = run_aside("/proc/kmemlab/run", command);
 	for (i = 0; i < ARRAY_SIZE(pid); i++) {
 		int err = exit_code_of(pid[i]);
 
@@ -561,7 +627,8 @@ TEST_F(pool, free_at_once)
 		nr += !err;
 	}
 	EXPECT_EQ(2, nr);
-	EXPECT_EQ(100000 - nr * 40000, pool_number("shared", "nr_objects"));
+	EXPECT_EQ(all - nr * (all / 5 * 2),
+		  pool_number("shared", "nr_objects"));
 	EXPECT_OK("pool.destroy name=shared");
 }
 

@@ -3,6 +3,7 @@
 #include <linux/irqflags.h>
 #include <linux/kernel.h>
 #include <linux/perf_event.h>
+#include <linux/preempt.h>
 #include <linux/sched.h>
 
 #include "core/clock.h"
@@ -41,10 +42,12 @@ u64 clock_overhead(void)
 	u64 least = CLOCK_DISTURBED, cost;
 	int i;
 
+	migrate_disable();
 	for (i = 0; i < OVERHEAD_ROUNDS; i++) {
 		CLOCK_COUNT(cost, {});
 		least = min(least, cost);
 	}
+	migrate_enable();
 	return least;
 }
 

@@ -1872,17 +1872,17 @@ static int buddy_refcount(struct lab_run *run)
 
 /*
  * The first frame from @pfn on that belongs to the zone and is mapped: zones
- * have holes, some of whole sections.
+ * have holes, some of whole sections, and with DEBUG_PAGEALLOC what is free is
+ * not mapped.  @mapped is what the page tables have there.
  */
-static struct page *frame_in_zone(const struct zone *zone, unsigned long pfn)
+static struct page *frame_in_zone(const struct zone *zone, unsigned long pfn,
+				  unsigned long *mapped)
 {
-	unsigned long mapped;
-
 	while (pfn < zone_end_pfn(zone)) {
 		struct page *page = pfn_to_online_page(pfn);
 
 		if (page && page_zone(page) == zone &&
-		    frame_of(phys_to_virt(PFN_PHYS(pfn)), &mapped))
+		    frame_of(phys_to_virt(PFN_PHYS(pfn)), mapped))
 			return page;
 		pfn = page ? pfn + 1 : SECTION_ALIGN_UP(pfn + 1);
 	}
@@ -1890,10 +1890,11 @@ static struct page *frame_in_zone(const struct zone *zone, unsigned long pfn)
 }
 
 /* From the struct page on: each number in a way of its own. */
-static void record_conversions(struct lab_run *run, const struct page *page)
+static void record_conversions(struct lab_run *run, const struct page *page,
+			       unsigned long mapped)
 {
 	struct lab_record *record = &run->record;
-	unsigned long pfn = page_to_pfn(page), mapped = 0;
+	unsigned long pfn = page_to_pfn(page);
 	phys_addr_t phys = PFN_PHYS(pfn);
 	void *virt = phys_to_virt(phys);
 
@@ -1910,11 +1911,12 @@ static void record_conversions(struct lab_run *run, const struct page *page)
 		    page_to_pfn(pfn_to_page(PHYS_PFN(phys))));
 	record_cell(record, "pfn_of_phys", PHYS_PFN(virt_to_phys(virt)));
 	record_cell(record, "pfn_of_virt", page_to_pfn(virt_to_page(virt)));
-	if (frame_of(virt, &mapped))
-		record_cell(record, "pfn_mapped", mapped);
+	record_cell(record, "pfn_mapped", mapped);
 }
 
-static int show_addresses(struct lab_run *run, struct zone *zone)
+/* Where nothing else of the zone is mapped, @held is. */
+static int show_addresses(struct lab_run *run, struct zone *zone,
+			  const struct page *held)
 {
 	unsigned int count = lab_number(run, "count"), i;
 	int err = 0;
@@ -1926,12 +1928,16 @@ static int show_addresses(struct lab_run *run, struct zone *zone)
 		 */
 		unsigned long pfn = zone->zone_start_pfn +
 			zone->present_pages * (2 * i + 1) / (2 * count);
-		const struct page *page = frame_in_zone(zone, pfn);
+		const struct page *page;
+		unsigned long mapped;
 
+		page = frame_in_zone(zone, pfn, &mapped);
+		if (!page && held)
+			page = frame_in_zone(zone, page_to_pfn(held), &mapped);
 		if (page) {
 			record_row(&run->record, "N%d.%s.%u",
 				   zone_to_nid(zone), zone->name, i);
-			record_conversions(run, page);
+			record_conversions(run, page, mapped);
 		}
 		err = context_breathe(run->reason);
 	}
@@ -1956,43 +1962,44 @@ static gfp_t gfp_of(const struct zone *zone)
 }
 
 /* Frames of others are not to be written to: marks one page of each zone. */
-static int mark_zones(struct lab_run *run, const struct buddy_zones *zones)
+static int show_zones(struct lab_run *run, const struct buddy_zones *zones,
+		      struct page **pages)
 {
-	struct page **pages = kcalloc(zones->nr, sizeof(*pages), GFP_KERNEL);
 	unsigned int i;
-	int err;
+	int err = 0;
 
-	if (!pages)
-		return -ENOMEM;
 	for (i = 0; i < zones->nr; i++) {
 		struct zone *zone = zones->zone[i].zone;
 
 		pages[i] = alloc_pages_node(zone_to_nid(zone),
 					    gfp_of(zone) | __GFP_THISNODE, 0);
 	}
-	frame_mark_pages(&run->record, pages, zones->nr);
-	err = lab_hold(run);
+	for (i = 0; !err && i < zones->nr; i++)
+		err = show_addresses(run, zones->zone[i].zone, pages[i]);
+	if (!err) {
+		frame_mark_pages(&run->record, pages, zones->nr);
+		err = lab_hold(run);
+	}
 	for (i = 0; i < zones->nr; i++)
 		if (pages[i])
 			__free_page(pages[i]);
-	kfree(pages);
 	return err;
 }
 
 static int buddy_addresses(struct lab_run *run)
 {
 	struct buddy_zones *zones = alloc_zones();
-	unsigned int i;
+	struct page **pages;
 	int err;
 
 	if (!zones)
 		return -ENOMEM;
-	err = lab_charge(run, zones->nr * PAGE_SIZE);
+	pages = kcalloc(zones->nr, sizeof(*pages), GFP_KERNEL);
+	err = pages ? lab_charge(run, zones->nr * PAGE_SIZE) : -ENOMEM;
 	record_number(&run->record, "page_bytes", sizeof(struct page));
-	for (i = 0; !err && i < zones->nr; i++)
-		err = show_addresses(run, zones->zone[i].zone);
 	if (!err)
-		err = mark_zones(run, zones);
+		err = show_zones(run, zones, pages);
+	kfree(pages);
 	kfree(zones);
 	return err;
 }

@@ -757,7 +757,7 @@ static const struct lab_param loop_params[] = {
 	{ .name = "size", .help = "of an object, in bytes", .min = 1,
 	  .max = KMALLOC_MAX_CACHE_SIZE, .def = 64 },
 	{ .name = "rounds", .help = "to allocate one and free it", .min = 1,
-	  .max = 10000000, .def = 100000 },
+	  .max = 10000000, .def = 10000 },
 	{}
 };
 

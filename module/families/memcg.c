@@ -146,7 +146,7 @@ static const struct lab_param charge_params[] = {
 	{ .name = "kind", .help = "of memory", .type = LAB_CHOICE,
 	  .choices = kind_words },
 	{ .name = "bytes", .help = "to ask for in all; of percpu, each CPU's",
-	  .min = 1, .max = CHARGE_BYTES_MAX, .def = SZ_4M },
+	  .min = 1, .max = CHARGE_BYTES_MAX, .def = SZ_1M },
 	{ .name = "account", .help = "whether with __GFP_ACCOUNT",
 	  .type = LAB_CHOICE, .choices = no_yes, .def = 1 },
 	LAB_HOLD_PARAM,

@@ -34,6 +34,13 @@
 #define RESERVE_MAX		4096
 #define RCU_BLOCKS_MAX		32
 
+/*
+ * For a cache whose pages are counted on the whole machine: kmemleak has no
+ * object for each of its own, which takes pages too.  What is left in a cache
+ * when it is destroyed the kernel tells anyway.
+ */
+#define SLAB_COUNTED		SLAB_NOLEAKTRACE
+
 /* What the constructor leaves in an object, to be found again later. */
 #define CTOR_STAMP		0x6b6d656d6c616263ULL
 
@@ -243,15 +250,20 @@ static int learn_shape(struct lab_run *run, struct kmem_cache *cache,
 	}
 	count = page_size(virt_to_head_page(object)) /
 			ALIGN(size, sizeof(void *)) + 1;
-	kmem_cache_free(cache, object);
-	err = get_objects(run, &set, count);
+	err = make_room(&set, count);
+	if (err) {
+		kmem_cache_free(cache, object);
+	} else {
+		/* Freed, KASAN might keep it, and its slab never be full. */
+		set.object[set.nr++] = object;
+		err = add_objects(run, &set, count - 1);
+	}
 	migrate_enable();
-	if (err)
-		return err;
-	read_shape(&set, shape);
+	if (!err)
+		read_shape(&set, shape);
 	put_objects(&set);
 	kmem_cache_shrink(cache);
-	return 0;
+	return err;
 }
 
 /*
@@ -430,7 +442,8 @@ static int slab_reuse(struct lab_run *run)
 	struct slab_objects set;
 	int err;
 
-	err = make_objects(run, &set, &(struct slab_wish){ .size = size }, 1);
+	err = make_objects(run, &set, &(struct slab_wish){
+				.size = size, .flags = SLAB_COUNTED }, 1);
 	if (err)
 		return err;
 	reuse.cache = set.cache;
@@ -443,6 +456,7 @@ static int slab_reuse(struct lab_run *run)
 			      reuse.free_before);
 		record_signed(&run->record, "free_pages_after",
 			      reuse.free_after);
+		err = lab_hold(run);
 	}
 	destroy_objects(&set);
 	return err;
@@ -551,7 +565,8 @@ static void record_slabs(struct lab_run *run, unsigned int nr_slabs,
 
 static int slab_shrink(struct lab_run *run)
 {
-	struct slab_wish wish = { .size = lab_number(run, "size") };
+	struct slab_wish wish = { .size = lab_number(run, "size"),
+				  .flags = SLAB_COUNTED };
 	unsigned int nr_slabs = lab_number(run, "slabs");
 	struct slab_objects set;
 	struct slab_tide tide = { .set = &set };
@@ -1034,6 +1049,8 @@ static void make_holes(struct slab_objects *set, struct slab_objects *holes,
 		}
 	}
 	set->nr = left;
+	/* Holes that KASAN keeps nothing can fill. */
+	kmem_cache_shrink(set->cache);
 	sort(holes->object, holes->nr, sizeof(*holes->object), by_address,
 	     NULL);
 }
@@ -1164,7 +1181,7 @@ static int slab_reclaimable(struct lab_run *run)
 	struct slab_shape shape;
 	int err;
 
-	wish.flags = reclaimable ? SLAB_RECLAIM_ACCOUNT : 0;
+	wish.flags = SLAB_COUNTED | (reclaimable ? SLAB_RECLAIM_ACCOUNT : 0);
 	err = make_shaped(run, &set, &wish, &shape, nr_slabs, 0);
 	if (err)
 		return err;
@@ -1178,7 +1195,11 @@ static int slab_reclaimable(struct lab_run *run)
 		record_signed(&run->record, "unreclaimable_pages",
 			      tide.full.unreclaimable -
 			      tide.before.unreclaimable);
-		err = lab_hold(run);
+		err = hold_at(run, STAGE_FIRST);
+	}
+	if (!err) {
+		free_objects(&set);
+		err = hold_at(run, STAGE_SECOND);
 	}
 	destroy_objects(&set);
 	return err;
@@ -1253,7 +1274,8 @@ static int show_typesafe(struct lab_run *run)
 {
 	bool typesafe = lab_number(run, "typesafe");
 	struct slab_wish wish = { .size = lab_number(run, "size"),
-				  .flags = typesafe ? SLAB_TYPESAFE_BY_RCU : 0,
+				  .flags = SLAB_COUNTED |
+					   (typesafe ? SLAB_TYPESAFE_BY_RCU : 0),
 				  .ctor = stamp_object };
 	unsigned int nr_slabs = lab_number(run, "slabs");
 	struct slab_objects set;
@@ -1779,6 +1801,7 @@ static const struct lab_param reuse_params[] = {
 	SLAB_SIZE_PARAM(.def = 256),
 	{ .name = "rounds", .help = "times to free and allocate", .min = 1,
 	  .max = 10000, .def = 100 },
+	LAB_HOLD_PARAM,
 	{}
 };
 
@@ -1795,7 +1818,7 @@ static const struct lab_param reuse_params[] = {
 
 static const char *const shrink_stages[] = { "freed", "shrunk", NULL };
 static const char *const partial_stages[] = { "filled", "next", NULL };
-static const char *const bulk_stages[] = { "held", "freed", NULL };
+static const char *const held_stages[] = { "held", "freed", NULL };
 
 static const struct lab_param shrink_params[] = {
 	SLAB_SIZE_PARAM(.def = 256),
@@ -1873,6 +1896,7 @@ static const struct lab_param reclaimable_params[] = {
 	SLAB_SLABS_PARAM(.max = 256, .def = 64),
 	{ .name = "reclaimable", .help = "say that shrinkers can free it",
 	  .type = LAB_CHOICE, .choices = no_yes },
+	SLAB_STAGE_PARAM(held_stages),
 	LAB_HOLD_PARAM,
 	{}
 };
@@ -1881,7 +1905,7 @@ static const struct lab_param bulk_params[] = {
 	SLAB_SIZE_PARAM(.def = 256),
 	{ .name = "count", .help = "objects in one call", .min = 1,
 	  .max = BULK_MAX, .def = 200 },
-	SLAB_STAGE_PARAM(bulk_stages),
+	SLAB_STAGE_PARAM(held_stages),
 	LAB_HOLD_PARAM,
 	{}
 };

@@ -29,7 +29,7 @@
 #define LENS_MAX_BYTES		SZ_8M
 #define LAZY_MAX_BYTES		SZ_16M
 #define USER_MAX_BYTES		SZ_1M
-#define GUARD_AREAS_MAX		256
+#define GUARD_AREAS_MAX		1024
 #define GUARD_PAIRS_SHOWN	8
 
 /*
