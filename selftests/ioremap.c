@@ -193,6 +193,73 @@ TEST_F(ioremap, ram)
 	EXPECT_EQ(EPERM, cell_of(record, "probe.given", "errno"));
 }
 
+/* Whether a PCI device is one that the lab knows. */
+static bool is_listed(const char *dir)
+{
+	char path[300];
+	long long vendor, number;
+
+	snprintf(path, sizeof(path), "%s/vendor", dir);
+	vendor = read_number(path);
+	snprintf(path, sizeof(path), "%s/device", dir);
+	number = read_number(path);
+	return (vendor == 0x1234 && number == 0x11e8) ||
+	       (vendor == 0x1af4 && number == 0x1110);
+}
+
+static void expect_probe(struct __test_metadata *_metadata,
+			 unsigned long long phys, bool listed)
+{
+	const struct record *record = run("ioremap.ram phys=0x%llx", phys);
+	bool ram = is_system_ram(phys & -PAGE_BYTES);
+
+	EXPECT_EQ(0, record->err);
+	EXPECT_EQ(ram ? EINVAL : listed ? 0 : EPERM,
+		  cell_of(record, "probe.given", "errno"))
+	TH_LOG("0x%llx", phys);
+	EXPECT_TRUE(cell_is(record, "probe.given", "range",
+			    ram ? "ram" : listed ? "listed" : "unlisted"))
+	TH_LOG("0x%llx", phys);
+}
+
+/*
+ * Of each range of each PCI device the first page and the last.  A range that is
+ * less than a page cannot be mapped without what lies beside it.
+ */
+TEST_F(ioremap, unlisted)
+{
+	unsigned long long start, end;
+	char path[300], line[128];
+	int nr_others = 0;
+	glob_t found;
+	size_t i;
+
+	if (glob("/sys/bus/pci/devices/*", 0, NULL, &found))
+		SKIP(return, "ioremap.unlisted: no PCI device");
+	for (i = 0; i < found.gl_pathc; i++) {
+		bool listed = is_listed(found.gl_pathv[i]);
+		FILE *file;
+
+		snprintf(path, sizeof(path), "%s/resource", found.gl_pathv[i]);
+		file = fopen(path, "r");
+		ASSERT_NE(NULL, file);
+		while (fgets(line, sizeof(line), file)) {
+			bool whole;
+
+			if (sscanf(line, "%llx %llx", &start, &end) != 2 ||
+			    !end)
+				continue;
+			whole = end - start >= PAGE_BYTES - 1;
+			nr_others += !listed;
+			expect_probe(_metadata, start, listed && whole);
+			expect_probe(_metadata, end, listed && whole);
+		}
+		fclose(file);
+	}
+	globfree(&found);
+	EXPECT_LT(0, nr_others);
+}
+
 /*
  * What the page attribute table has at an index, from the line that the kernel
  * logs when it has set it.

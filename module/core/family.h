@@ -65,7 +65,8 @@ struct lab_run {
  * @run:	shows it.  Called in process context with no lock but, for those
  *		that do not keep, the runner's; may sleep.  Returns 0 or a
  *		negative errno: EOPNOTSUPP where this kernel or machine cannot
- *		show it, EINTR where it was cancelled, ENOMEM, EDQUOT, ERANGE,
+ *		show it, EPERM where it may not while the kernel is locked down,
+ *		EINTR where it was cancelled, ENOMEM, EDQUOT, ERANGE,
  *		EBUSY; says why with lab_refuse().  Gives everything back on
  *		every path unless @keeps.
  */

@@ -247,7 +247,8 @@ static void count_run(struct runner_slot *slot, const struct lab_job *job,
  * is at work.
  * Return: 0; -EINVAL for syntax or an unknown word; -ERANGE for a number out of
  * its range; -EDQUOT over the budget; -EBUSY; -EOPNOTSUPP where this kernel or
- * machine cannot; -EINTR where a fatal signal ended it; -ENOMEM.
+ * machine cannot; -EPERM where the kernel is locked down; -EINTR where a fatal
+ * signal ended it; -ENOMEM.
  */
 int runner_run(const struct lab_call *call, const char *text, size_t len,
 	       char **result, size_t *result_len)

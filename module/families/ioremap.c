@@ -4,6 +4,11 @@
  *
  * Only devices listed here are ever mapped, and never while another driver has
  * them: reading a register of an unknown device can change its state.
+ *
+ * On a kernel that is locked down none is, as none can be through the kernel's
+ * own files (drivers/pci/pci-sysfs.c, pci_mmap_resource() and, for the bit that
+ * makes a device master of the bus, pci_write_config()): here too it is a user
+ * who decides when a device reads and writes memory, and with what.
  */
 #include <linux/delay.h>
 #include <linux/dma-mapping.h>
@@ -15,6 +20,7 @@
 #include <linux/pci.h>
 #include <linux/platform_device.h>
 #include <linux/random.h>
+#include <linux/security.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 
@@ -74,6 +80,14 @@ static const struct pci_device_id listed_devices[] = {
 	{}
 };
 
+static int check_lockdown(const char **why)
+{
+	int err = security_locked_down(LOCKDOWN_PCI_ACCESS);
+
+	*why = err ? "locked_down" : "listed";
+	return err;
+}
+
 /*
  * A range may be mapped if it lies inside a memory BAR of a listed device.  RAM
  * is told apart first, because ioremap() itself only warns about it.
@@ -100,8 +114,7 @@ static int check_range(phys_addr_t phys, size_t bytes, const char **why)
 				if (pci_resource_len(dev, bar) &&
 				    resource_contains(res, &range)) {
 					pci_dev_put(dev);
-					*why = "listed";
-					return 0;
+					return check_lockdown(why);
 				}
 			}
 		}
@@ -134,11 +147,22 @@ static int take_device(struct lab_run *run, struct lab_device *device,
 	const char *why;
 	int err;
 
-	*device = (struct lab_device){ .dev = dev, .bar = listed->bar };
 	if (!dev)
 		return lab_refuse(run, -EOPNOTSUPP,
 				  "no %s device: start QEMU with -device %s",
 				  listed->name, listed->name);
+	*device = (struct lab_device){
+		.dev = dev,
+		.bar = listed->bar,
+		.phys = pci_resource_start(dev, listed->bar),
+		.bytes = pci_resource_len(dev, listed->bar),
+	};
+	err = check_range(device->phys, device->bytes, &why);
+	if (err) {
+		pci_dev_put(dev);
+		return lab_refuse(run, err, "the %s device may not be mapped: %s",
+				  listed->name, why);
+	}
 	err = pci_enable_device(dev);
 	if (err) {
 		pci_dev_put(dev);
@@ -151,14 +175,6 @@ static int take_device(struct lab_run *run, struct lab_device *device,
 		pci_dev_put(dev);
 		return lab_refuse(run, err, "another driver has the %s device",
 				  listed->name);
-	}
-	device->phys = pci_resource_start(dev, listed->bar);
-	device->bytes = pci_resource_len(dev, listed->bar);
-	err = check_range(device->phys, device->bytes, &why);
-	if (err) {
-		release_device(device);
-		return lab_refuse(run, err, "the %s device's memory is %s",
-				  listed->name, why);
 	}
 	return 0;
 }

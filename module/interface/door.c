@@ -24,9 +24,24 @@
 /* Changes when a file or a key changes its meaning or goes away. */
 #define ABI_VERSION	1
 
-static int hold_object(const struct door_site *site)
+/*
+ * The files tell frame numbers and change how the machine's memory is used.
+ * For the first the kernel asks for CAP_SYS_ADMIN, in no namespace but its own
+ * (fs/proc/task_mmu.c, pagemap_read()); a mode alone would let in every process
+ * of uid 0, such as those of a container.
+ *
+ * It is asked of who opened the file, for as long as it is open: so nobody is
+ * tricked into writing or reading on behalf of one who may not, and who may can
+ * hand an open file to one who may not otherwise.
+ */
+static bool opener_may(const struct file *file)
 {
-	if (site->door->commands && !capable(CAP_SYS_ADMIN))
+	return file_ns_capable(file, &init_user_ns, CAP_SYS_ADMIN);
+}
+
+static int hold_object(const struct door_site *site, const struct file *file)
+{
+	if (!site->door->show_public && !opener_may(file))
 		return -EPERM;
 	if (site->door->of == DOOR_POOL && !pool_hold(site->object))
 		return -ENOENT;
@@ -45,11 +60,12 @@ static void drop_object(const struct door_site *site)
  * @file:	the open file
  *
  * Context: Process context, may sleep.
- * Return: 0; -EPERM; -ENOENT where the pool is leaving; -ENOMEM.
+ * Return: 0; -EPERM without CAP_SYS_ADMIN; -ENOENT where the pool is leaving;
+ * -ENOMEM.
  */
 int door_open(const struct door_site *site, struct file *file)
 {
-	int err = hold_object(site);
+	int err = hold_object(site, file);
 
 	if (err)
 		return err;
@@ -75,12 +91,17 @@ void door_release(const struct door_site *site, struct file *file)
 }
 
 /* Makes the text that reading shows. */
-static int make_text(const struct door_site *site, struct lab_session *session)
+static int make_text(const struct door_site *site, const struct file *file,
+		     struct lab_session *session)
 {
-	if (site->door->last)
+	const struct lab_door *door = site->door;
+
+	if (door->show_public && !opener_may(file))
+		return session_show(session, door->show_public, site->object);
+	if (door->last)
 		return session_show_last(session, site->object);
-	if (site->door->show)
-		return session_show(session, site->door->show, site->object);
+	if (door->show)
+		return session_show(session, door->show, site->object);
 	return -EINVAL;
 }
 
@@ -106,7 +127,7 @@ ssize_t door_read(const struct door_site *site, struct file *file,
 	if (mutex_lock_killable(&session->lock))
 		return -EINTR;
 	if (!session->own && (!session->text || !*pos))
-		ret = make_text(site, session);
+		ret = make_text(site, file, session);
 	if (session->fresh) {
 		session->fresh = false;
 		*pos = 0;
@@ -186,12 +207,13 @@ struct door_table {
  * @file:	the open file
  *
  * Context: Process context, may sleep.
- * Return: 0; -EPERM; -ENOENT where the pool is leaving; -ENOMEM.
+ * Return: 0; -EPERM without CAP_SYS_ADMIN; -ENOENT where the pool is leaving;
+ * -ENOMEM.
  */
 int door_table_open(const struct door_site *site, struct file *file)
 {
 	struct door_table *table;
-	int err = hold_object(site);
+	int err = hold_object(site, file);
 
 	if (err)
 		return err;
@@ -375,11 +397,22 @@ static int show_held_bytes(struct lab_record *record, void *unused)
 	return 0;
 }
 
-static int show_summary(struct lab_record *record, void *unused)
+/*
+ * For everyone: the limits, which are shares of what /proc/meminfo has as
+ * MemTotal.  What is done with the memory is no more for everyone than
+ * /proc/slabinfo is.
+ */
+static int show_limits(struct lab_record *record, void *unused)
 {
 	record_number(record, "abi_version", ABI_VERSION);
 	record_number(record, "budget_bytes", budget_limit());
 	record_number(record, "floor_bytes", budget_floor());
+	return 0;
+}
+
+static int show_summary(struct lab_record *record, void *unused)
+{
+	show_limits(record, NULL);
 	record_number(record, "held_bytes", budget_held());
 	record_number(record, "nr_pools", pool_count());
 	return runner_show_stats(record, NULL);
@@ -440,8 +473,9 @@ const struct lab_door pool_doors[DOORS_MAX] = {
 
 /* In /proc/kmemlab. */
 const struct lab_door proc_doors[DOORS_MAX] = {
-	{ .name = "summary", .mode = 0444, .show = show_summary },
-	{ .name = "pools", .mode = 0444, .rows = &pools_rows },
+	{ .name = "summary", .mode = 0444, .show = show_summary,
+	  .show_public = show_limits },
+	{ .name = "pools", .mode = 0400, .rows = &pools_rows },
 	{ .name = "run", .mode = 0600, .show = runner_show_experiments,
 	  .commands = true },
 	{ .name = "result", .mode = 0400, .last = true },

@@ -25,22 +25,25 @@ enum door_object {
 /**
  * struct lab_door - a kind of file
  * @name:	its name
- * @mode:	its mode; a door with commands asks for CAP_SYS_ADMIN as well
+ * @mode:	its mode
  * @of:		what its object is
  * @show:	fills a record with what reading shows, or NULL.  Called with no
  *		lock, may sleep; returns 0 or a negative errno
+ * @show_public: the same for who has no CAP_SYS_ADMIN; NULL: then it cannot be
+ *		opened without, whatever the mode is and whoever the owner
  * @last:	reading shows the last record of the object's commands
  * @commands:	writing runs a command; the program that wrote it reads back its
  *		record, if it opened the file for both
  * @verb:	what a command written here does; NULL: the text begins with it
- * @rows:	reading streams a table; then all of the above but @of are
- *		unused
+ * @rows:	reading streams a table; then all of the above from @show on
+ *		are unused
  */
 struct lab_door {
 	const char *name;
 	umode_t mode;
 	enum door_object of;
 	int (*show)(struct lab_record *record, void *object);
+	int (*show_public)(struct lab_record *record, void *object);
 	bool last;
 	bool commands;
 	const char *verb;
