@@ -5,14 +5,19 @@
 # Which kernel, and what to hand on.  The scripts describe them.
 export KERNEL KDIR KMODULES KSRC TOUR V ACCEL INSTALL_MOD_PATH
 export OPS SIZES ORDERS RUNS BASE FORCE THRESHOLD
+export SEED EXECS FUZZ_OPS FUZZ_PROCS
 
-.PHONY: help run check shell bench bench-scale style modules install clean
+.PHONY: help run check shell bench bench-scale fuzz fuzz-parser style modules
+.PHONY: install clean
 
 help:
 	@scripts/help
 
-run check shell bench bench-scale style:
+run check shell bench bench-scale fuzz-parser style:
 	@scripts/$@
+
+fuzz:
+	@scripts/fuzz-guest
 
 modules:
 	@scripts/setup build

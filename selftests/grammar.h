@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the lab can run, as its own files say: its commands with their parameters,
+ * its allocators with theirs, and which files there are.
+ */
+#ifndef GRAMMAR_H
+#define GRAMMAR_H
+
+#include "kmemlab.h"
+
+#include <dirent.h>
+
+#define PARAMS_MAX	12
+#define CHOICES_MAX	8
+#define VERBS_MAX	200
+#define ALLOCATORS_MAX	32
+
+enum param_type { NUMBER, CHOICE, WORD };
+
+struct param {
+	char name[32];
+	enum param_type type;
+	unsigned long long min, max;
+	char choice[CHOICES_MAX][32];
+	int nr_choices;
+	bool required;
+};
+
+struct verb {
+	char family[32], name[32];
+	struct param param[PARAMS_MAX];
+	int nr_params;
+	bool takes_allocator;
+};
+
+struct allocator {
+	char name[32];
+	struct param param[PARAMS_MAX];
+	int nr_params;
+};
+
+static struct verb verbs[VERBS_MAX];
+static int nr_verbs;
+static struct allocator allocators[ALLOCATORS_MAX];
+static int nr_allocators;
+
+static inline bool is_pool_verb(const struct verb *verb)
+{
+	return !strcmp(verb->family, "pool");
+}
+
+/* "    size=1..8192  of an object, in bytes [64]"; without a default: required. */
+static inline bool parse_param(const char *line, struct param *param)
+{
+	char values[128], *word, *rest = values;
+
+	memset(param, 0, sizeof(*param));
+	if (sscanf(line, " %31[^=]=%127s", param->name, values) != 2)
+		return false;
+	param->required = !strstr(line, "]\n");
+	if (sscanf(values, "%llu..%llu", &param->min, &param->max) == 2)
+		return true;
+	if (!strcmp(values, "NAME")) {
+		param->type = WORD;
+		return true;
+	}
+	param->type = CHOICE;
+	while ((word = strsep(&rest, "|")) && param->nr_choices < CHOICES_MAX)
+		snprintf(param->choice[param->nr_choices++], 32, "%s", word);
+	return true;
+}
+
+static inline struct allocator *get_allocator(const char *name)
+{
+	int i;
+
+	for (i = 0; i < nr_allocators; i++)
+		if (!strcmp(allocators[i].name, name))
+			return &allocators[i];
+	if (nr_allocators == ALLOCATORS_MAX)
+		ksft_exit_fail_msg("more than %d allocators\n", ALLOCATORS_MAX);
+	strcpy(allocators[nr_allocators].name, name);
+	return &allocators[nr_allocators++];
+}
+
+static inline void add_param(struct param *list, int *nr, const char *line)
+{
+	if (*nr == PARAMS_MAX || !parse_param(line, &list[*nr]))
+		ksft_exit_fail_msg("not understood: %s", line);
+	++*nr;
+}
+
+/* What a family can run, as its file says. */
+static inline void read_grammar(const char *family, const char *path)
+{
+	struct allocator *allocator = NULL;
+	struct verb *verb = NULL;
+	char line[512], name[32];
+	FILE *file = fopen(path, "r");
+
+	while (file && fgets(line, sizeof(line), file)) {
+		if (line[0] != ' ') {
+			if (nr_verbs == VERBS_MAX)
+				ksft_exit_fail_msg("more than %d verbs\n",
+						   VERBS_MAX);
+			verb = &verbs[nr_verbs++];
+			allocator = NULL;
+			snprintf(verb->family, sizeof(verb->family), "%s",
+				 family);
+			sscanf(line, "%31s", verb->name);
+		} else if (sscanf(line, "  allocator=%31s", name) == 1 &&
+			   line[2] != ' ') {
+			verb->takes_allocator = true;
+			allocator = get_allocator(name);
+			allocator->nr_params = 0;
+		} else if (allocator) {
+			add_param(allocator->param, &allocator->nr_params, line);
+		} else {
+			add_param(verb->param, &verb->nr_params, line);
+		}
+	}
+	if (file)
+		fclose(file);
+}
+
+static inline const char *base_of(const char *path)
+{
+	return strrchr(path, '/') + 1;
+}
+
+static inline int no_dots(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.';
+}
+
+/* Calls @fn for each file below, in an order that is always the same. */
+static inline void walk(const char *dir, void (*fn)(const char *path))
+{
+	struct dirent **list;
+	int i, n = scandir(dir, &list, no_dots, alphasort);
+	char path[512];
+	struct stat st;
+
+	for (i = 0; i < n; i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, list[i]->d_name);
+		if (!stat(path, &st) && S_ISDIR(st.st_mode))
+			walk(path, fn);
+		else
+			fn(path);
+		free(list[i]);
+	}
+	if (n >= 0)
+		free(list);
+}
+
+#endif
