@@ -6,14 +6,15 @@
 export KERNEL KDIR KMODULES KSRC TOUR V ACCEL INSTALL_MOD_PATH
 export OPS SIZES ORDERS RUNS BASE FORCE THRESHOLD
 export SEED EXECS FUZZ_OPS FUZZ_PROCS
+export SUBJECTS FULL
 
-.PHONY: help run check shell bench bench-scale fuzz fuzz-parser style modules
+.PHONY: help run check shell bench bench-scale faults fuzz fuzz-parser style modules
 .PHONY: install clean
 
 help:
 	@scripts/help
 
-run check shell bench bench-scale fuzz-parser style:
+run check shell bench bench-scale faults fuzz-parser style:
 	@scripts/$@
 
 fuzz:
