@@ -69,7 +69,7 @@ static void check_costs(struct __test_metadata *_metadata,
 	EXPECT_LE(cost_of(record, row, "p99"), cost_of(record, row, "max"));
 }
 
-TEST_F_TIMEOUT(bench, every_allocator, 120)
+TEST_F_TIMEOUT(bench, every_allocator, 480)
 {
 	static const char *const allocators[] = {
 		"pages order=0", "pages order=5", "pages_bulk", "slab size=256",
@@ -82,6 +82,11 @@ TEST_F_TIMEOUT(bench, every_allocator, 120)
 	};
 	static const char *const patterns[] = { "pair", "lifo", "fifo",
 						"random", "remote" };
+	/*
+	 * A trace of who allocated each object makes one call for many of them
+	 * last longer than a clock tick, which then disturbs each.
+	 */
+	bool traced = config_has("CONFIG_KASAN_GENERIC");
 	struct record *record;
 	char command[128];
 	int i, k;
@@ -91,7 +96,12 @@ TEST_F_TIMEOUT(bench, every_allocator, 120)
 		snprintf(command, sizeof(command),
 			 "cost runs=4 pattern=%s allocator=%s",
 			 patterns[i % ARRAY_SIZE(patterns)], allocators[k]);
-		record = run_undisturbed(command);
+		record = traced && strstr(command, "_bulk") ?
+			 run("bench.%s", command) : run_undisturbed(command);
+		if (record->err == EBUSY && traced) {
+			EXPECT_EQ(1, number_of(record, "nr_calls"));
+			continue;
+		}
 		ASSERT_EQ(0, record->err)
 			TH_LOG("%s: %s", allocators[k],
 			       text_of(record, "reason"));
@@ -194,7 +204,7 @@ TEST_F(bench, two_at_once)
 {
 	pid_t pid = run_aside(RUN, "bench.cost allocator=slab size=64 runs=100");
 	struct record *record =
-		run_undisturbed("cost allocator=kmalloc size=128 runs=2 count=10");
+		run_undisturbed("cost allocator=kmalloc size=128 runs=2");
 
 	EXPECT_EQ(0, record->err);
 	EXPECT_TRUE(text_is(record, "allocator", "kmalloc"));

@@ -83,7 +83,7 @@ static inline u64 clock_disturbances(void)
 /*
  * Counts what an operation costs, in the counter's units and with the two
  * readings' own, which an empty operation tells.  Nothing else is between the
- * readings.
+ * readings.  The caller stays on one CPU, whose interrupts are counted.
  */
 #define CLOCK_COUNT(cost, operation) do { \
 	u64 __seen = clock_disturbances(); \

@@ -799,7 +799,7 @@ struct interval {
 
 static int cost_pairs(struct bench *b, u64 *cost)
 {
-	struct lab_cost counted;
+	struct lab_cost counted = {};
 	int err = do_whole(b, b->loops, b->spin ? &slow_steps : &whole_steps,
 			   &counted);
 
@@ -838,7 +838,9 @@ static int plant(struct duel *duel, unsigned int percent)
 	for (tries = 0; !err && percent && tries < BENCH_TRIES; tries++) {
 		err = cost_pairs(&duel->set[tries % BENCH_SETS].a, &cost);
 		of_a = min(of_a, cost);
+		migrate_disable();
 		CLOCK_COUNT(cost, clock_spin(rounds));
+		migrate_enable();
 		of_spin = min(of_spin, cost);
 	}
 	if (err || !percent || max(of_a, of_spin) == CLOCK_DISTURBED)

@@ -57,7 +57,7 @@ expect()
 
 base=out/guest/base.cpio
 [ -e $base ] || scripts/initramfs base 2>/dev/null
-echo "1..7"
+echo "1..8"
 # Two at a time: boots are what this costs, and they take a CPU each.
 start panic -c 'echo c >/proc/sysrq-trigger' $base
 start failing -c "$fakes; exit 3" $base
@@ -67,6 +67,7 @@ start hang -t 1 -c 'sleep 1000' $base
 wait
 start boot_hang -b 3 -c true $base $dir/hang.cpio
 start out_of_memory -c 'dd if=/dev/zero of=/dev/null bs=1120M count=1' $base
+start fault -c 'echo "BUG: KASAN: planted" >/dev/kmsg' $base
 start usage
 wait
 
@@ -76,6 +77,7 @@ expect boot_hang 4 "vm: the guest did not boot within 3 s"
 expect hang 5 "vm: the command did not end within 1 s"
 expect no_verdict 6 "vm: the guest ended without a verdict"
 expect out_of_memory 7 "Killed process.*(dd)"
+expect fault 8 "BUG: KASAN: planted"
 expect usage 2 "usage"
 
 exit $bad
