@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh disable=SC2034 # the variables are for the tests
 #
-# What the shell tests share: TAP, and the module as a file.
+# What the shell tests share: TAP, the module as a file, and what memory is free.
 
 LAB=/sys/kernel/debug/kmemlab
 SKIP=4
@@ -52,4 +52,21 @@ finish()
 is_loaded()
 {
 	[ -d /sys/module/kmemlab ]
+}
+
+# Free pages, with those on per-CPU lists, when all that can be dropped is.  Generic
+# KASAN keeps freed objects, and their slabs (mm/kasan/quarantine.c): there slabs
+# count as free.
+unused="pages free|count:"
+if grep -q "^CONFIG_KASAN_GENERIC=y" "/boot/config-$(uname -r)" 2>/dev/null; then
+	unused="$unused|nr_slab_"
+fi
+
+free_pages()
+{
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	cat /proc/sys/vm/stat_refresh >/dev/null
+	awk -v unused="$unused" '$0 ~ unused { sum += $NF } END { print sum }' \
+		/proc/zoneinfo
 }

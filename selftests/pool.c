@@ -209,12 +209,6 @@ static bool has_debugging(const char *pool)
 	       cache_number(pool, "store_user");
 }
 
-/* In front of each object is a red zone of a word, aligned as the object is. */
-static long long red_pad(const char *pool, long long align)
-{
-	return cache_number(pool, "red_zone") ? align : 0;
-}
-
 /* What generic KASAN keeps of a freed object (mm/kasan/kasan.h). */
 #define KASAN_FREE_META	16
 
@@ -239,8 +233,9 @@ TEST_F(pool, slab_options)
 	EXPECT_EQ(has_debugging("plain"), plain > 72);
 	EXPECT_LE(72, plain);
 	EXPECT_EQ(72, cache_number("aligned", "object_size"));
-	EXPECT_EQ((plain - red_pad("plain", word) + red_pad("aligned", 256) +
-		   255) & ~255LL, cache_number("aligned", "slab_size"));
+	EXPECT_EQ((plain - read_cache("kmemlab_plain").first +
+		   read_cache("kmemlab_aligned").first + 255) & ~255LL,
+		  cache_number("aligned", "slab_size"));
 	EXPECT_EQ(1, cache_number("line", "hwcache_align"));
 	EXPECT_EQ(0, cache_number("plain", "hwcache_align"));
 	/*

@@ -66,16 +66,6 @@ order()
 	echo "$*" >"$PROC/run"
 }
 
-# Lists free memory after everything that can be dropped is, as it was before: what
-# comes and goes of others is allowed for, as unload.sh does.
-free_pages()
-{
-	sync
-	echo 3 >/proc/sys/vm/drop_caches
-	cat /proc/sys/vm/stat_refresh >/dev/null
-	awk '/pages free|count:/ { sum += $NF } END { print sum }' /proc/zoneinfo
-}
-
 # The pools are gone, nothing is held, and the module can go and come.
 nothing_left()
 {

@@ -29,23 +29,6 @@ unload()
 	rmmod kmemlab 2>/dev/null
 }
 
-# Free pages, with those on per-CPU lists, when all that can be dropped is.  Generic
-# KASAN keeps freed objects, and their slabs (mm/kasan/quarantine.c): there slabs
-# count as free.
-unused="pages free|count:"
-if grep -q "^CONFIG_KASAN_GENERIC=y" "/boot/config-$(uname -r)" 2>/dev/null; then
-	unused="$unused|nr_slab_"
-fi
-
-free_pages()
-{
-	sync
-	echo 3 >/proc/sys/vm/drop_caches
-	cat /proc/sys/vm/stat_refresh >/dev/null
-	awk -v unused="$unused" '$0 ~ unused { sum += $NF } END { print sum }' \
-		/proc/zoneinfo
-}
-
 # new_pool NAME ALLOCATOR OPTION COUNT
 new_pool()
 {
