@@ -14,6 +14,7 @@
  */
 #include "grammar.h"
 
+#include <ctype.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/ioctl.h>
@@ -118,21 +119,11 @@ static struct file *add_file(const char *path)
 static void learn_file(const char *path)
 {
 	struct file *file = add_file(path);
-	char family[128];
 
 	if (file->proc || !file->commands)
 		return;
-	if (!strcmp(base_of(path), "run")) {
-		snprintf(family, sizeof(family), "%s", path);
-		*strrchr(family, '/') = '\0';
-		snprintf(file->family, sizeof(file->family), "%s",
-			 base_of(family));
-		read_grammar(file->family, path);
-	} else {
-		strcpy(file->family, "pool");
-		if (!strcmp(base_of(path), "create"))
-			read_grammar("pool", path);
-	}
+	snprintf(file->family, sizeof(file->family), "%s", family_of(path));
+	learn_commands(path);
 }
 
 static void learn_pool_file(const char *path)
@@ -509,7 +500,7 @@ static void put_number(struct worker *w, unsigned long long n)
 static bool repeats(const struct param *param)
 {
 	static const char *const names[] = { "rounds", "runs", "blocks",
-					     "steps", "count" };
+					     "steps", "count", "slabs" };
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(names); i++)
@@ -561,7 +552,7 @@ static void put_beyond(struct worker *w, const struct param *param)
 /* How a command is made. */
 struct making {
 	const struct verb *verb;
-	bool all_defaults;	/* what need not be given is not */
+	bool all_defaults;	/* what need not be given is not, but less_of() */
 	bool may_hold;
 	int beyond;		/* which number is out of its range, or -1 */
 	bool is_beyond;		/* there was one */
@@ -583,8 +574,11 @@ static void put_params(struct worker *w, struct making *m,
 
 		skip = repeats(p) ? !skip && of_pool : skip;
 		if (!p->required && m->nr != m->beyond &&
-		    (m->all_defaults || skip || (is_hold(p) && !m->may_hold)))
+		    (m->all_defaults || skip || (is_hold(p) && !m->may_hold))) {
+			if (less_of(m->verb, p))
+				put(w, "%s=%s ", p->name, less_of(m->verb, p));
 			continue;
+		}
 		if (p->type == NUMBER) {
 			/* The value of a pool's command may stand alone. */
 			if (!bare || one_in(w, 2))
@@ -701,8 +695,33 @@ static const char *const splinters[] = {
 };
 
 /*
- * Damages a command.  It never had hold_ms, and no splinter is a number that is
- * large and legal, so what is left of it takes no longer than it did.
+ * Spoils each number that may have become large and yet be legal, with a suffix or
+ * with digits that came together: a pool of a million objects takes its time to go.
+ */
+static void spoil_large(struct worker *w)
+{
+	size_t i, run;
+	bool hex;
+
+	for (i = 0; i < w->len; i += run + 1) {
+		hex = i + 2 < w->len && w->text[i] == '0' &&
+		      (w->text[i + 1] | ' ') == 'x';
+		i += hex ? 2 : 0;
+		for (run = 0; i + run < w->len &&
+		     (hex ? isxdigit((unsigned char)w->text[i + run]) :
+			    isdigit((unsigned char)w->text[i + run])); run++)
+			;
+		if (run && i + run < w->len &&
+		    memchr("kKmMgG", w->text[i + run], 6))
+			w->text[i + run] = '.';
+		if (run > 4 && run < 9)
+			w->text[i] = '.';
+	}
+}
+
+/*
+ * Damages a command.  It never had hold_ms, and no number in it becomes large and
+ * legal, so what is left of it takes no longer than it did.
  */
 static void mutate(struct worker *w)
 {
@@ -783,20 +802,22 @@ static bool read_record(int fd, struct record *record)
 /*
  * A command that took longer by itself than it was asked to: it may while others
  * have the CPU, which is at most what it takes alone for each of them that it shares
- * one with.  Each process may have a child that shares a file with it.
+ * one with.  Each process may have a child that shares a file with it.  One that ends
+ * otherwise then, as the pools have taken the budget or the machine is not still, has
+ * done something else.
  */
-static void judge_again(struct worker *w, int fd, unsigned long long own,
+static void judge_again(struct worker *w, int fd, int err, unsigned long long own,
 			unsigned long long asked, unsigned long long still)
 {
 	static struct record record;
 	long long share = 1 + 2 * nr_processes / sysconf(_SC_NPROCESSORS_ONLN);
 	unsigned long long alone = 0;
+	int again;
 
 	count(&shared->nr_again);
 	pthread_rwlock_unlock(&shared->quiet);
 	pthread_rwlock_wrlock(&shared->quiet);
-	if (write(fd, w->text, w->len) < 0)
-		printf("# alone: %s\n", strerror(errno));
+	again = write(fd, w->text, w->len) < 0 ? errno : 0;
 	if (read_record(fd, &record))
 		alone = number_of(&record, "duration_ns");
 	pthread_rwlock_unlock(&shared->quiet);
@@ -804,7 +825,9 @@ static void judge_again(struct worker *w, int fd, unsigned long long own,
 	printf("# %.*s: %llu ms, alone %llu ms\n",
 	       (int)strcspn(w->text, "\n"), w->text, own / 1000000,
 	       alone / 1000000);
-	if (own > limit_ns + asked + still + share * alone)
+	if (again != err)
+		count(&shared->nr_unjudged);
+	else if (own > limit_ns + asked + still + share * alone)
 		fail(w, "it took %llu ms, and alone %llu ms", own / 1000000,
 		     alone / 1000000);
 }
@@ -850,7 +873,7 @@ static void judge_command(struct worker *w, int fd, const struct making *m,
 	if (!waits && ns > limit_ns)
 		fail(w, "it took %llu ms", ns / 1000000);
 	else if (own > (long long)(limit_ns + asked))
-		judge_again(w, fd, own, asked, still);
+		judge_again(w, fd, err, own, asked, still);
 }
 
 static void count_command(const struct making *m, int err)
@@ -1132,6 +1155,7 @@ static void do_mutated(struct worker *w)
 
 	make_command(w, file, &m);
 	mutate(w);
+	spoil_large(w);
 	if (slot)
 		write_text(w, slot, NULL);
 }

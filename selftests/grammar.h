@@ -20,7 +20,7 @@ enum param_type { NUMBER, CHOICE, WORD };
 struct param {
 	char name[32];
 	enum param_type type;
-	unsigned long long min, max;
+	unsigned long long min, max, def;
 	char choice[CHOICES_MAX][32];
 	int nr_choices;
 	bool required;
@@ -58,8 +58,11 @@ static inline bool parse_param(const char *line, struct param *param)
 	if (sscanf(line, " %31[^=]=%127s", param->name, values) != 2)
 		return false;
 	param->required = !strstr(line, "]\n");
-	if (sscanf(values, "%llu..%llu", &param->min, &param->max) == 2)
+	if (sscanf(values, "%llu..%llu", &param->min, &param->max) == 2) {
+		if (!param->required)
+			param->def = strtoull(strrchr(line, '[') + 1, NULL, 0);
 		return true;
+	}
 	if (!strcmp(values, "NAME")) {
 		param->type = WORD;
 		return true;
@@ -123,9 +126,70 @@ static inline void read_grammar(const char *family, const char *path)
 		fclose(file);
 }
 
+/* What an allocator cannot be asked for without: its size. */
+static inline const char *required_of(const struct allocator *allocator)
+{
+	static char text[256];
+	size_t len = 0;
+	int i;
+
+	text[0] = '\0';
+	for (i = 0; i < allocator->nr_params; i++)
+		if (allocator->param[i].required)
+			len += snprintf(text + len, sizeof(text) - len,
+					" %s=%llu", allocator->param[i].name,
+					strcmp(allocator->param[i].name, "size") ?
+					allocator->param[i].min : 256ULL);
+	return text;
+}
+
+/*
+ * Less than the default, where that takes seconds on a debugged kernel; NULL where it
+ * does not.  The default is what interface.listing runs.
+ */
+static inline const char *less_of(const struct verb *verb, const struct param *param)
+{
+	static const struct {
+		const char *family, *name, *param, *value;
+	} less[] = {
+		{ "kmalloc", "loop", "rounds", "100" },
+		{ "kmalloc", "classes", "limit", "1024" },
+		{ "kmalloc", "types", "count", "100" },
+		{ "memcg", "charge", "bytes", "65536" },
+		{ "percpu", "counter", "rounds", "100" },
+	};
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(less); i++)
+		if (!strcmp(verb->family, less[i].family) &&
+		    !strcmp(verb->name, less[i].name) &&
+		    !strcmp(param->name, less[i].param))
+			return less[i].value;
+	return NULL;
+}
+
 static inline const char *base_of(const char *path)
 {
 	return strrchr(path, '/') + 1;
+}
+
+/* Whose commands a file takes: a family's its run, a pool's all others. */
+static inline const char *family_of(const char *path)
+{
+	static char dir[128];
+
+	if (strcmp(base_of(path), "run"))
+		return "pool";
+	snprintf(dir, sizeof(dir), "%s", path);
+	*strrchr(dir, '/') = '\0';
+	return base_of(dir);
+}
+
+/* Learns what can be run, from a file of debugfs that says it. */
+static inline void learn_commands(const char *path)
+{
+	if (!strcmp(base_of(path), "run") || !strcmp(base_of(path), "create"))
+		read_grammar(family_of(path), path);
 }
 
 static inline int no_dots(const struct dirent *entry)
@@ -151,6 +215,13 @@ static inline void walk(const char *dir, void (*fn)(const char *path))
 	}
 	if (n >= 0)
 		free(list);
+}
+
+/* Learns all that can be run, anew. */
+static inline void learn_all(void)
+{
+	nr_verbs = 0;
+	walk(LAB, learn_commands);
 }
 
 #endif

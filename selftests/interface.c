@@ -2,7 +2,7 @@
 /*
  * What a user may write, what comes back, and that bad input changes nothing.
  */
-#include "kmemlab.h"
+#include "grammar.h"
 
 LAB_FIXTURE(interface);
 
@@ -124,12 +124,39 @@ TEST_F(interface, bad_input)
 	EXPECT_EQ(before.held, after.held);
 }
 
-/* Names of up to 1,000 characters. */
+/* The ways to write a number. */
+TEST_F(interface, numbers)
+{
+	static const struct {
+		const char *text;
+		long long value;
+	} numbers[] = {
+		{"655360", 0xa0000}, {"0xa0000", 0xa0000}, {"0XA0000", 0xa0000},
+		{"640k", 0xa0000}, {"640K", 0xa0000}, {"0x280K", 0xa0000},
+		{"000001m", 1 << 20}, {"1M", 1 << 20},
+	};
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(numbers); i++)
+		EXPECT_EQ(numbers[i].value,
+			  number_of(run("vmalloc.info size=%s", numbers[i].text),
+				    "size_bytes"))
+		TH_LOG("%s", numbers[i].text);
+}
+
+/* A name has at most 31 characters, here up to 1,000; a command at most 1023. */
 TEST_F(interface, long_names)
 {
 	char command[4100], name[1001];
 	size_t len;
 
+	memset(name, 'a', 31);
+	name[31] = '\0';
+	ASSERT_OK("pool.create allocator=slab size=64 name=%s", name);
+	EXPECT_OK("pool.destroy name=%s", name);
+	snprintf(command, sizeof(command), "%-1024s", "buddy.split");
+	EXPECT_EQ(EINVAL, write_bytes(RUN, command, 1024));
+	EXPECT_EQ(0, write_bytes(RUN, command, 1023));
 	for (len = 32; len <= 1000; len += 44) {
 		memset(name, 'a', len);
 		name[len] = '\0';
@@ -223,6 +250,25 @@ TEST_F(interface, own_record)
 	close(fd);
 }
 
+/* A family counts how its commands ended. */
+TEST_F(interface, counts)
+{
+	static const char stats[] = LAB "buddy/stats";
+	static struct record before, after;
+
+	ASSERT_LT(0, read_file(stats, before.text, sizeof(before.text)));
+	EXPECT_OK("buddy.split");
+	EXPECT_OK("buddy.split");
+	EXPECT_EQ(ERANGE, run("buddy.split order=99")->err);
+	ASSERT_LT(0, read_file(stats, after.text, sizeof(after.text)));
+	EXPECT_EQ(number_of(&before, "nr_runs") + 3, number_of(&after, "nr_runs"));
+	EXPECT_EQ(number_of(&before, "nr_ok") + 2, number_of(&after, "nr_ok"));
+	EXPECT_EQ(number_of(&before, "nr_failed") + 1,
+		  number_of(&after, "nr_failed"));
+	EXPECT_EQ(number_of(&before, "nr_unsupported"),
+		  number_of(&after, "nr_unsupported"));
+}
+
 /* Every record begins alike, and is the same through either door. */
 TEST_F(interface, record_head)
 {
@@ -298,103 +344,45 @@ TEST_F(interface, fingerprint)
 	EXPECT_EQ(1, read_number(LAB "abi_version"));
 }
 
-/**
- * struct parameter - one of an experiment's, as the family's file run lists it
- * @family:	the experiment's
- * @experiment:	its name
- * @name:	the parameter's, or "" where the experiment has none
- * @choice:	it takes one of some words
- * @min:	smallest number; and @max, the largest
- */
-struct parameter {
-	char family[32], experiment[32], name[32];
-	bool choice;
-	long long min;
-	unsigned long long max;
-};
-
-/* Of all experiments, in the order of the listing.  Returns how many. */
-static int read_parameters(struct parameter *list, size_t max)
-{
-	static const char *const families[] = {
-		"buddy", "slab", "kmalloc", "vmalloc", "ioremap", "percpu",
-		"numa", "page", "gfp", "reclaim", "memcg", "bench",
-	};
-	struct parameter parameter = {};
-	char path[128], line[256];
-	bool of_allocator = false;
-	int i, n = 0;
-
-	for (i = 0; i < ARRAY_SIZE(families); i++) {
-		FILE *file;
-
-		snprintf(path, sizeof(path), LAB "%s/run", families[i]);
-		strcpy(parameter.family, families[i]);
-		file = fopen(path, "r");
-		while (file && n < max && fgets(line, sizeof(line), file)) {
-			parameter.name[0] = '\0';
-			/* Those depend on which allocator a command names. */
-			if (line[0] != ' ')
-				of_allocator = false;
-			else if (!strncmp(line, "  allocator=", 12))
-				of_allocator = true;
-			if (of_allocator)
-				continue;
-			if (line[0] != ' ')
-				sscanf(line, "%31s", parameter.experiment);
-			else if (sscanf(line, " %31[^=]=%lld..%llu",
-					parameter.name, &parameter.min,
-					&parameter.max) < 1)
-				continue;
-			parameter.choice = !strstr(line, "..");
-			list[n++] = parameter;
-		}
-		if (file)
-			fclose(file);
-	}
-	return n;
-}
-
-#define PARAMETERS_MAX	400
-
-static struct parameter parameters[PARAMETERS_MAX];
-
-static const struct record *run_with(const struct parameter *parameter,
+/* What an experiment says to one of its parameters. */
+static const struct record *run_with(const struct verb *verb,
+				     const struct param *param,
 				     const char *fmt, long long value)
 {
 	char text[64];
 
 	snprintf(text, sizeof(text), fmt, value);
-	return run("%s.%s %s=%s", parameter->family, parameter->experiment,
-		   parameter->name, text);
+	return run("%s.%s %s=%s", verb->family, verb->name, param->name, text);
 }
 
 /* What is just out of range is refused, whichever experiment it is for. */
 TEST_F(interface, ranges)
 {
-	int n = read_parameters(parameters, PARAMETERS_MAX), i, nr_ranges = 0;
 	static struct state before, after;
+	int i, k, nr_ranges = 0;
 
-	ASSERT_GT(PARAMETERS_MAX, n);
+	learn_all();
 	read_state(&before);
-	for (i = 0; i < n; i++) {
-		const struct parameter *p = &parameters[i];
+	for (i = 0; i < nr_verbs; i++) {
+		const struct verb *verb = &verbs[i];
 
-		if (!p->name[0])
-			continue;
-		nr_ranges++;
-		if (p->choice) {
-			EXPECT_EQ(EINVAL, run_with(p, "no-such", 0)->err)
-			TH_LOG("%s.%s %s", p->family, p->experiment, p->name);
-			continue;
+		for (k = 0; k < verb->nr_params && !is_pool_verb(verb); k++) {
+			const struct param *p = &verb->param[k];
+
+			nr_ranges++;
+			if (p->type != NUMBER) {
+				EXPECT_EQ(EINVAL, run_with(verb, p, "no-such", 0)->err)
+				TH_LOG("%s.%s %s", verb->family, verb->name, p->name);
+				continue;
+			}
+			EXPECT_EQ(ERANGE, run_with(verb, p, "%lld", p->min - 1)->err)
+			TH_LOG("%s.%s %s", verb->family, verb->name, p->name);
+			/* Nothing is beyond what 64 bits can say. */
+			if (p->max == ULLONG_MAX)
+				continue;
+			EXPECT_EQ(ERANGE, run_with(verb, p, "%llu", p->max + 1)->err)
+			TH_LOG("%s.%s %s", verb->family, verb->name, p->name);
 		}
-		EXPECT_EQ(ERANGE, run_with(p, "%lld", p->min - 1)->err)
-		TH_LOG("%s.%s %s", p->family, p->experiment, p->name);
-		/* Nothing is beyond what 64 bits can say. */
-		if (p->max == ULLONG_MAX)
-			continue;
-		EXPECT_EQ(ERANGE, run_with(p, "%llu", p->max + 1)->err)
-		TH_LOG("%s.%s %s", p->family, p->experiment, p->name);
 	}
 	EXPECT_LT(0, nr_ranges);
 	read_state(&after);
@@ -411,24 +399,24 @@ static long long held_after(long long before)
 	return held_bytes();
 }
 
-/* What has not ended by then is killed: large numbers are for large machines. */
-#define COMMAND_SECONDS	0.5
-
 /*
- * The errno of a command, or 0 where it was killed; 255 where it gave no reason,
- * or one where there was none to give.
+ * The errno of a command; 255 where it gave no reason, or one where there was none
+ * to give.  Where each access to memory is checked, one with a large number can take
+ * minutes: it is killed after a moment, for 0.
  */
-static int run_for_a_while(const struct parameter *parameter, long long value)
+static int run_for_a_while(const struct verb *verb, const struct param *param,
+			   long long value)
 {
+	double limit = config_has("CONFIG_KASAN_GENERIC") ? 0.5 : PATIENT_SECONDS;
 	pid_t pid = fork();
 
 	if (!pid) {
-		const struct record *record = run_with(parameter, "%lld", value);
+		const struct record *record = run_with(verb, param, "%lld", value);
 
 		_exit(!record->err == !text_of(record, "reason") ? record->err :
 								   255);
 	}
-	if (await_end(pid, COMMAND_SECONDS))
+	if (await_end(pid, limit))
 		return exit_code_of(pid);
 	kill_command(pid);
 	return 0;
@@ -441,26 +429,30 @@ static int run_for_a_while(const struct parameter *parameter, long long value)
  */
 TEST_F_TIMEOUT(interface, extremes, PATIENT_SECONDS)
 {
-	int n = read_parameters(parameters, PARAMETERS_MAX), i, end;
 	long long held = read_number(LAB "held_bytes");
+	int i, k;
 
-	for (i = 0; i < n; i++) {
-		const struct parameter *p = &parameters[i];
+	learn_all();
+	for (i = 0; i < nr_verbs; i++) {
+		const struct verb *verb = &verbs[i];
 
-		/* The longest hold_ms is a minute. */
-		if (!p->name[0] || p->choice || !strcmp(p->name, "hold_ms"))
-			continue;
-		for (end = 0; end < 2; end++) {
-			long long value = end ? p->max : p->min;
-			int err = run_for_a_while(p, value);
+		/* Twice each, with the smallest and the largest. */
+		for (k = 0; k < 2 * verb->nr_params && !is_pool_verb(verb); k++) {
+			const struct param *p = &verb->param[k / 2];
+			long long value = k % 2 ? p->max : p->min;
+			int err;
 
+			/* The longest hold_ms is a minute. */
+			if (p->type != NUMBER || !strcmp(p->name, "hold_ms"))
+				continue;
+			err = run_for_a_while(verb, p, value);
 			EXPECT_TRUE(!err || err == ERANGE || err == EDQUOT ||
 				    err == ENOMEM || err == EOPNOTSUPP ||
 				    err == EBUSY)
-			TH_LOG("%s.%s %s=%lld: %d", p->family, p->experiment,
+			TH_LOG("%s.%s %s=%lld: %d", verb->family, verb->name,
 			       p->name, value, err);
 			EXPECT_EQ(held, held_after(held))
-			TH_LOG("%s.%s %s=%lld", p->family, p->experiment,
+			TH_LOG("%s.%s %s=%lld", verb->family, verb->name,
 			       p->name, value);
 		}
 	}
@@ -472,29 +464,31 @@ TEST_F_TIMEOUT(interface, extremes, PATIENT_SECONDS)
  */
 TEST_F_TIMEOUT(interface, killed, PATIENT_SECONDS)
 {
-	int n = read_parameters(parameters, PARAMETERS_MAX), i;
 	long long held = read_number(LAB "held_bytes");
-	char command[128] = "";
 	static struct record record;
+	char command[128];
+	int i, k;
 
-	for (i = 0; i < n; i++) {
-		const struct parameter *p = &parameters[i];
-		bool last = i + 1 == n || !p[1].name[0];
+	learn_all();
+	for (i = 0; i < nr_verbs; i++) {
+		const struct verb *verb = &verbs[i];
 		pid_t pid;
 
-		if (!p->name[0])
-			snprintf(command, sizeof(command), "%s.%s", p->family,
-				 p->experiment);
-		if (!strcmp(p->name, "hold_ms"))
-			strcat(command, " hold_ms=60000");
-		if (!strcmp(p->name, "rounds"))
-			sprintf(command + strlen(command), " rounds=%llu",
-				p->max);
-		if (!last)
+		if (is_pool_verb(verb))
 			continue;
+		sprintf(command, "%s.%s", verb->family, verb->name);
+		for (k = 0; k < verb->nr_params; k++) {
+			const struct param *p = &verb->param[k];
+
+			if (!strcmp(p->name, "hold_ms"))
+				strcat(command, " hold_ms=60000");
+			if (!strcmp(p->name, "rounds"))
+				sprintf(command + strlen(command),
+					" rounds=%llu", p->max);
+		}
 		pid = run_aside(RUN, command);
 		if (strstr(command, "hold_ms")) {
-			EXPECT_TRUE(await_held(pid, p->family, &record))
+			EXPECT_TRUE(await_held(pid, verb->family, &record))
 			TH_LOG("%s", record.text);
 			EXPECT_LE(0, kill_command(pid)) TH_LOG("%s", command);
 		} else {
@@ -505,28 +499,59 @@ TEST_F_TIMEOUT(interface, killed, PATIENT_SECONDS)
 	}
 }
 
-/* Every experiment of the listing runs with its defaults. */
+/* What the families list of an experiment, or NULL. */
+static const struct verb *verb_called(const char *name)
+{
+	const struct verb *verb;
+	char full[80];
+
+	for (verb = verbs; verb < verbs + nr_verbs; verb++) {
+		snprintf(full, sizeof(full), "%s.%s", verb->family, verb->name);
+		if (!strcmp(full, name))
+			return verb;
+	}
+	return NULL;
+}
+
+/*
+ * Every experiment of the listing runs with its defaults; its family lists it too,
+ * with parameters.  Where the record has one of these, it is the default.
+ */
 TEST_F_TIMEOUT(interface, listing, PATIENT_SECONDS)
 {
-	int nr_lines = read_parameters(parameters, PARAMETERS_MAX);
 	FILE *file = fopen(LAB "experiments", "r");
-	const struct record *record;
+	int nr_listed = 0, nr_told = 0, i;
 	char name[64];
-	int n = 0;
 
 	ASSERT_NE(NULL, file);
+	learn_all();
+	for (i = 0; i < nr_verbs; i++)
+		nr_listed += !is_pool_verb(&verbs[i]);
 	while (next_experiment(file, name)) {
-		record = run_default(name);
+		const struct record *record = run_default(name);
+		const struct verb *verb = verb_called(name);
+
+		nr_listed--;
 		/* Others need a device, or locks that do not sleep. */
 		EXPECT_TRUE(!record->err || record->err == EOPNOTSUPP)
 		TH_LOG("%s: %s", name, text_of(record, "reason"));
-		n++;
+		ASSERT_NE(NULL, verb) TH_LOG("%s", name);
+		for (i = 0; i < verb->nr_params; i++) {
+			const struct param *param = &verb->param[i];
+			const char *told = text_of(record, param->name);
+
+			/* Tables have names too. */
+			if (param->type != NUMBER || !told ||
+			    told[strspn(told, "0123456789")] != '\n')
+				continue;
+			nr_told++;
+			EXPECT_EQ(param->def, strtoull(told, NULL, 10))
+			TH_LOG("%s %s", name, param->name);
+		}
 	}
 	fclose(file);
-	/* The families list the same, with their parameters. */
-	while (nr_lines)
-		n -= !parameters[--nr_lines].name[0];
-	EXPECT_EQ(0, n);
+	EXPECT_EQ(0, nr_listed);
+	EXPECT_LT(0, nr_told);
 }
 
 TEST_HARNESS_MAIN

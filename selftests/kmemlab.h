@@ -30,6 +30,13 @@
 
 #include "kselftest_harness.h"
 
+/*
+ * Seconds.  A debugged kernel keeps a trace of who allocated and who freed each
+ * object, a millisecond's work under emulation, and a test may have to try again.
+ */
+#undef TEST_TIMEOUT_DEFAULT
+#define TEST_TIMEOUT_DEFAULT	150
+
 #define LAB		"/sys/kernel/debug/kmemlab/"
 #define TRACEFS		"/sys/kernel/tracing/"
 #define NODES		"/sys/devices/system/node/"
@@ -46,13 +53,6 @@
  */
 #define QUIET_TRIES	50
 #define QUIET_STEP_MS	2
-
-/*
- * Seconds for what takes many objects, or repeats what takes some: a debugged
- * kernel keeps a trace of who allocated and who freed each, a millisecond's work
- * under emulation.
- */
-#define PATIENCE	150
 
 /* How often a list is looked through that changes while it is shown. */
 #define LOOKS		5
@@ -179,6 +179,26 @@ static inline int write_number(const char *path, long long number)
 static inline long long held_bytes(void)
 {
 	return read_number(LAB "held_bytes");
+}
+
+#define KMEMLEAK	"/sys/kernel/debug/kmemleak"
+/* Younger objects are not looked at (mm/kmemleak.c, MSECS_MIN_AGE: 5 s). */
+#define LEAK_SECONDS	6
+
+/*
+ * Two scans, each some seconds after what it is to find has come to be.  Returns
+ * false where kmemleak is not there, or has turned itself off.
+ */
+static inline bool scan_for_leaks(void)
+{
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		sleep(LEAK_SECONDS);
+		if (write_file(KMEMLEAK, "scan"))
+			return false;
+	}
+	return true;
 }
 
 /* What the running kernel was built with. */
@@ -1181,7 +1201,7 @@ static inline bool has_ended(pid_t pid)
 static inline bool await_held(pid_t pid, const char *family,
 			      struct record *record)
 {
-	double end = seconds() + 10;
+	double end = seconds() + 30;
 
 	while (!is_held(family, record) && !has_ended(pid) && seconds() < end)
 		usleep(1000);

@@ -58,8 +58,10 @@ is_loaded()
 # KASAN keeps freed objects, and their slabs (mm/kasan/quarantine.c): there slabs
 # count as free.
 unused="pages free|count:"
+kasan=
 if grep -q "^CONFIG_KASAN_GENERIC=y" "/boot/config-$(uname -r)" 2>/dev/null; then
 	unused="$unused|nr_slab_"
+	kasan=1
 fi
 
 free_pages()

@@ -301,6 +301,23 @@ TEST_F(pool, budget)
 	EXPECT_OK("pool.destroy name=big");
 }
 
+/* All of it can be had, to what one more object and its place would take. */
+TEST_F(pool, whole_budget)
+{
+	long long budget = read_number(LAB "budget_bytes"), count;
+
+	if (meminfo_pages("MemAvailable") * PAGE_BYTES <
+	    budget + read_number(LAB "floor_bytes"))
+		SKIP(return, "pool.whole_budget: others have the memory");
+	ASSERT_OK("pool.create name=small allocator=pages");
+	for (count = budget / PAGE_BYTES; count; count /= 2)
+		while (!run("pool.alloc name=small count=%lld", count)->err)
+			;
+	EXPECT_LE(held_bytes(), budget);
+	EXPECT_GT(held_bytes() + 2 * PAGE_BYTES, budget);
+	EXPECT_OK("pool.destroy name=small");
+}
+
 /* A pool with an open file is in use: it stays, whole. */
 TEST_F(pool, destroy_in_use)
 {
@@ -551,11 +568,22 @@ static pid_t work_on(const char *pool, int cpu)
 	_exit(i);
 }
 
+/* How many objects are where another is. */
+static int nr_twice(struct place *place, int nr)
+{
+	int i, same = 0;
+
+	qsort(place, nr, sizeof(*place), by_place);
+	for (i = 1; i < nr; i++)
+		same += same_place(&place[i - 1], &place[i]);
+	return same;
+}
+
 static void check_all_cpus(struct __test_metadata *_metadata,
 			   const char *allocator, bool stamped)
 {
 	static struct place place[4 * ROUNDS * EACH];
-	int rounds = 0, left, i, same = 0, wrong = 0;
+	int rounds = 0, left, i, wrong = 0;
 	pid_t pid[4];
 	uint64_t word;
 
@@ -571,10 +599,7 @@ static void check_all_cpus(struct __test_metadata *_metadata,
 	}
 	left = rounds * EACH / 2;
 	ASSERT_EQ(left, read_layout("all", place, ARRAY_SIZE(place)));
-	qsort(place, left, sizeof(*place), by_place);
-	for (i = 1; i < left; i++)
-		same += same_place(&place[i - 1], &place[i]);
-	EXPECT_EQ(0, same);
+	EXPECT_EQ(0, nr_twice(place, left));
 	for (i = 0; stamped && i < left; i += 97)
 		wrong += !read_physical(place[i].pfn * PAGE_BYTES +
 					place[i].offset, &word, sizeof(word)) ||
@@ -587,7 +612,7 @@ static void check_all_cpus(struct __test_metadata *_metadata,
 }
 
 /* Two tasks on each of two CPUs, all on one pool. */
-TEST_F_TIMEOUT(pool, all_cpus, 120)
+TEST_F(pool, all_cpus)
 {
 	long long held = held_bytes();
 
@@ -597,6 +622,27 @@ TEST_F_TIMEOUT(pool, all_cpus, 120)
 	check_all_cpus(_metadata, "kmalloc size=32", false);
 	check_all_cpus(_metadata, "percpu size=8", false);
 	EXPECT_EQ(held, held_bytes());
+}
+
+/*
+ * A pool allocates its objects in lots, of large ones fewer: where a lot does not
+ * end with a page of the shelf, none is lost at its end.
+ */
+TEST_F(pool, lots)
+{
+	static struct place place[1000];
+	int i, whole = 0;
+
+	ASSERT_OK("pool.create name=lots allocator=vmalloc size=10000");
+	ASSERT_OK("pool.alloc name=lots count=%zu", ARRAY_SIZE(place));
+	ASSERT_EQ(ARRAY_SIZE(place),
+		  read_layout("lots", place, ARRAY_SIZE(place)));
+	for (i = 0; i < ARRAY_SIZE(place); i++)
+		whole += place[i].pages == 3;
+	EXPECT_EQ(ARRAY_SIZE(place), whole);
+	EXPECT_EQ(0, nr_twice(place, ARRAY_SIZE(place)));
+	EXPECT_OK("pool.free name=lots count=%zu", ARRAY_SIZE(place));
+	EXPECT_OK("pool.destroy name=lots");
 }
 
 /* What a command has claimed to free nobody else frees. */

@@ -154,7 +154,8 @@ static size_t batch_size(const struct lab_pool *pool)
  * struct pool_delivery - objects of a command that is not done allocating
  * @node:	in the pool's list of what killed commands left; protected by the
  *		pool's lock
- * @shelf:	the objects; nobody else's before it is in that list
+ * @shelf:	the objects; nobody else's before it is in that list, and then
+ *		protected by the pool's lock
  * @nr:		how many there were when it came into it
  */
 struct pool_delivery {
@@ -287,14 +288,21 @@ static void tidy_up_work(struct work_struct *work)
 {
 	struct lab_pool *pool = container_of(work, struct lab_pool, tidy_work);
 	struct pool_delivery *left;
+	void *objects[POOL_BULK];
+	size_t nr;
 
 	mutex_lock(&pool->lock);
 	while ((left = first_left(pool))) {
-		/* The only one who takes any out. */
-		mutex_unlock(&pool->lock);
-		while (shelf_count(&left->shelf))
-			free_some(pool, &left->shelf);
-		mutex_lock(&pool->lock);
+		nr = take_batch(pool, &left->shelf, POOL_LIFO, objects,
+				shelf_count(&left->shelf));
+		if (nr) {
+			/* No command is to wait for that. */
+			mutex_unlock(&pool->lock);
+			free_all_of(pool, objects, nr);
+			cond_resched();
+			mutex_lock(&pool->lock);
+			continue;
+		}
 		list_del(&left->node);
 		pool->nr_coming -= left->nr;
 		free_delivery(left);
@@ -479,6 +487,7 @@ static int hand_over(struct lab_run *run, struct lab_pool *pool,
 static void take_back(struct lab_run *run, struct lab_pool *pool, size_t count,
 		      struct pool_delivery *own, size_t raised)
 {
+	size_t keep;
 	s64 kept;
 
 	while (shelf_count(&own->shelf) && !fatal_signal_pending(current))
@@ -495,7 +504,11 @@ static void take_back(struct lab_run *run, struct lab_pool *pool, size_t count,
 	} else {
 		free_delivery(own);
 	}
-	lower_charge(pool, max(pool->charged - raised, nr_in_all(pool)));
+	keep = nr_in_all(pool);
+	/* Slabs stay until the pool is empty, as in tidy_up(). */
+	if (keep)
+		keep = max(pool->charged - raised, keep);
+	lower_charge(pool, keep);
 	publish_counts(pool);
 	run->kept_pages += kept_pages(pool) - kept;
 	mutex_unlock(&pool->lock);
