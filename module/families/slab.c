@@ -988,15 +988,17 @@ static int slab_percpu(struct lab_run *run)
 		err = context_on(other_cpu, take_there, &visit, run->reason);
 	if (err)
 		goto destroy;
-	/* What one CPU took, the other frees. */
+	/* What one CPU took, the other frees; unless it has gone offline. */
 	other = set.object[1];
 	first = set.object[0];
 	set.object[0] = other;
-	set.nr = 1;
+	set.object[1] = first;
 	visit.object = first;
 	err = context_on(other_cpu, free_there, &visit, run->reason);
-	if (!err)
-		err = context_on(other_cpu, take_there, &visit, run->reason);
+	if (err)
+		goto destroy;
+	set.nr = 1;
+	err = context_on(other_cpu, take_there, &visit, run->reason);
 	if (err)
 		goto destroy;
 	next = set.object[1];
@@ -1019,18 +1021,33 @@ destroy:
 	return err;
 }
 
-/* Takes as many objects as there are holes; how many of them fill one? */
-static int fill_holes(struct lab_run *run, struct slab_objects *set,
-		      const struct slab_objects *holes, unsigned int *nr_filled)
-{
-	unsigned int i, from = set->nr;
-	int err = add_objects(run, set, holes->nr);
+/**
+ * struct slab_filling - what fill_there() works on
+ * @run:	the run
+ * @set:	takes what is allocated
+ * @holes:	the objects that were freed, by address
+ * @nr_filled:	set to how many of those it got
+ */
+struct slab_filling {
+	struct lab_run *run;
+	struct slab_objects *set;
+	const struct slab_objects *holes;
+	unsigned int nr_filled;
+};
 
-	*nr_filled = 0;
+/* Takes as many objects as there are holes; how many of them fill one? */
+static int fill_there(void *arg)
+{
+	struct slab_filling *filling = arg;
+	const struct slab_objects *holes = filling->holes;
+	struct slab_objects *set = filling->set;
+	unsigned int i, from = set->nr;
+	int err = add_objects(filling->run, set, holes->nr);
+
 	for (i = from; !err && i < set->nr; i++)
 		if (bsearch(&set->object[i], holes->object, holes->nr,
 			    sizeof(*holes->object), by_address))
-			(*nr_filled)++;
+			filling->nr_filled++;
 	return err;
 }
 
@@ -1049,8 +1066,6 @@ static void make_holes(struct slab_objects *set, struct slab_objects *holes,
 		}
 	}
 	set->nr = left;
-	/* Holes that KASAN keeps nothing can fill. */
-	kmem_cache_shrink(set->cache);
 	sort(holes->object, holes->nr, sizeof(*holes->object), by_address,
 	     NULL);
 }
@@ -1069,19 +1084,32 @@ static void record_set(struct lab_run *run, const char *key,
 static int show_partial(struct lab_run *run, struct slab_objects *set,
 			struct slab_objects *holes, unsigned int nr_objects)
 {
-	unsigned int nr_filled;
+	struct slab_filling filling = { .run = run, .set = set, .holes = holes };
+	unsigned int cpu;
 	int err;
 
+	/* On one CPU, or each would fill slabs of its own. */
+	migrate_disable();
+	cpu = smp_processor_id();
 	err = add_objects(run, set, nr_objects);
+	if (!err) {
+		record_set(run, "full", set);
+		make_holes(set, holes, lab_number(run, "step"));
+	}
+	migrate_enable();
 	if (err)
 		return err;
-	record_set(run, "full", set);
-	make_holes(set, holes, lab_number(run, "step"));
+	/*
+	 * Holes that KASAN keeps nothing can fill.  This waits for a CPU that is
+	 * going offline, which itself waits for those who may not leave it.
+	 */
+	kmem_cache_shrink(set->cache);
 	record_set(run, "holes", set);
-	err = fill_holes(run, set, holes, &nr_filled);
+	/* On another node they would not all be filled (get_any_partial()). */
+	err = context_on(cpu, fill_there, &filling, run->reason);
 	if (err)
 		return err;
-	record_number(&run->record, "nr_filled", nr_filled);
+	record_number(&run->record, "nr_filled", filling.nr_filled);
 	record_set(run, "filled", set);
 	err = hold_at(run, STAGE_FIRST);
 	if (!err)
@@ -1106,10 +1134,7 @@ static int slab_partial(struct lab_run *run)
 	nr_objects = nr_slabs * shape.objects;
 	err = make_room(&holes, nr_objects);
 	if (!err) {
-		/* On one CPU, or each would fill slabs of its own. */
-		migrate_disable();
 		err = show_partial(run, &set, &holes, nr_objects);
-		migrate_enable();
 		kvfree(holes.object);
 	}
 	destroy_objects(&set);
