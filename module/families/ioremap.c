@@ -534,8 +534,9 @@ static int dma_open(struct lab_source *source, struct lab_run *run,
 
 	device = platform_device_register_simple("kmemlab", PLATFORM_DEVID_AUTO,
 						 NULL, 0);
+	/* It lets EINVAL stand for a name that found no memory (device_add()). */
 	if (IS_ERR(device))
-		return lab_refuse(run, PTR_ERR(device), "no device to ask for");
+		return lab_refuse(run, -ENOMEM, "no memory for a device");
 	source->device = &device->dev;
 	source->object_bytes = lab_number(run, "size");
 	source->order = get_order(source->object_bytes);
