@@ -416,8 +416,8 @@ TEST_F(vmalloc, guard)
 	int i, n;
 	pid_t pid;
 
-	/* More than there are holes of that size, which others have left. */
-	pid = hold("vmalloc", "guard size=12288 count=1024 hold_ms=60000",
+	/* Larger than most holes that others leave: few lie apart. */
+	pid = hold("vmalloc", "guard size=262144 count=48 hold_ms=60000",
 		   &record);
 	n = number_of(&record, "nr_pairs");
 	for (i = 0; i < n && i < ARRAY_SIZE(seen); i++) {
@@ -436,10 +436,10 @@ TEST_F(vmalloc, guard)
 	for (i = 0; i < n; i++) {
 		snprintf(row, sizeof(row), "pair.%d", i);
 		ASSERT_TRUE(seen[i].shown);
-		EXPECT_EQ(3, cell_of(&record, row, "lower_pages"));
+		EXPECT_EQ(64, cell_of(&record, row, "lower_pages"));
 		/* It ends, guard included, where its neighbour starts. */
 		EXPECT_EQ(seen[i].end, hex_cell_of(&record, row, "upper"));
-		EXPECT_EQ(seen[i].bytes / (long long)PAGE_BYTES - 3,
+		EXPECT_EQ(seen[i].bytes / (long long)PAGE_BYTES - 64,
 			  cell_of(&record, row, "gap_pages"));
 		EXPECT_EQ(1, cell_of(&record, row, "gap_pages"));
 		EXPECT_EQ(1, cell_of(&record, row, "gap_unmapped_pages"));

@@ -414,27 +414,31 @@ static int by_address(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Of areas sorted by address, those between which nothing else was put. */
+/*
+ * Of areas sorted by address, those that lie closest to the next.  Others' areas,
+ * and what such have left, lie between the rest.
+ */
 static void record_neighbours(struct lab_run *run, void **area,
 			      unsigned int nr, size_t size)
 {
 	struct lab_frames inside, gap;
 	unsigned int i, nr_pairs = 0;
+	size_t closest = SIZE_MAX;
 
+	for (i = 0; i + 1 < nr; i++)
+		closest = min_t(size_t, closest, area[i + 1] - area[i] - size);
 	for (i = 0; i + 1 < nr && nr_pairs < GUARD_PAIRS_SHOWN; i++) {
 		void *end = area[i] + size;
-		size_t gap_bytes = area[i + 1] - end;
 
-		/* With a third area in it, it would be longer than that. */
-		if (gap_bytes >= size + PAGE_SIZE)
+		if (area[i + 1] - end != closest)
 			continue;
 		frame_walk(area[i], size, &inside);
-		frame_walk(end, gap_bytes, &gap);
+		frame_walk(end, closest, &gap);
 		record_row(&run->record, "pair.%u", nr_pairs++);
 		record_cell_text(&run->record, "lower", "%p", area[i]);
 		record_cell_text(&run->record, "upper", "%p", area[i + 1]);
 		record_cell(&run->record, "lower_pages", inside.nr_pages);
-		record_cell(&run->record, "gap_pages", gap_bytes >> PAGE_SHIFT);
+		record_cell(&run->record, "gap_pages", closest >> PAGE_SHIFT);
 		record_cell(&run->record, "gap_unmapped_pages", gap.nr_holes);
 	}
 	record_number(&run->record, "nr_pairs", nr_pairs);
