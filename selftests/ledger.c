@@ -132,7 +132,7 @@ static void give_back(void *anon, const pid_t *pid)
 }
 
 /* How each line moved is how what another file tells of it did. */
-TEST_F_TIMEOUT(ledger, items, 120)
+TEST_F(ledger, items)
 {
 	static struct reading before, after;
 	bool still_before = read_still(&before), still_after;
@@ -275,18 +275,10 @@ static long long unused_pages(bool kasan)
 	return free_or_slab_pages();
 }
 
-#define KMEMLEAK	"/sys/kernel/debug/kmemleak"
-#define LEAK_SECONDS	5	/* younger objects are not looked at: MSECS_MIN_AGE */
-
-/* What nobody has a pointer to, twice over, and the module's code has made. */
+/* What nobody has a pointer to, and the module's code has made. */
 static bool find_leak(char *line, size_t size)
 {
-	int i;
-
-	for (i = 0; i < 2; i++) {
-		sleep(LEAK_SECONDS);
-		write_file(KMEMLEAK, "scan");
-	}
+	scan_for_leaks();
 	return find_line(KMEMLEAK, "[kmemlab]", "", line, size);
 }
 

@@ -25,7 +25,6 @@
 #define DISK_AT			(8 * MIB)
 #define SLOW_NS			100000000LL
 #define PATIENCE		10
-#define TEST_SECONDS		120
 
 /* A CPU's batch has room for 15 pages, since 6.10 for 31 (PAGEVEC_SIZE). */
 #define BATCH_MAX		31
@@ -286,7 +285,7 @@ static void check_rotate(struct __test_metadata *_metadata, char *map,
 	EXPECT_EQ(1, after.rotated - waiting.rotated);
 }
 
-TEST_F_TIMEOUT(lru, ops, TEST_SECONDS)
+TEST_F(lru, ops)
 {
 	unsigned long pfn;
 	uint64_t before;

@@ -241,7 +241,7 @@ static void check_score(struct __test_metadata *_metadata, const char *what,
 	    b->tables, b->adj, b->score, score);
 }
 
-TEST_F(oom, score)
+TEST_F_TIMEOUT(oom, score, TEST_SECONDS)
 {
 	struct badness hogged, tables, swapped;
 	pid_t pid;
