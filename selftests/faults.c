@@ -397,7 +397,6 @@ static bool attempt(const struct subject *subject, unsigned int nth,
 		if (subject->command[0])
 			fd = open(subject->path, O_RDWR | O_CLOEXEC);
 	}
-	lseek(kmsg_fd, 0, SEEK_END);
 	arm(nth);
 	if (!subject->path)
 		err = load_and_unload(&good);
@@ -410,7 +409,6 @@ static bool attempt(const struct subject *subject, unsigned int nth,
 	attempt->err = err;
 	attempt->own = false;
 	attempt->site[0] = '\0';
-	good &= read_log(attempt);
 	read_trace(attempt);
 	if (fd >= 0) {
 		good &= record_agrees(fd, attempt);
@@ -418,6 +416,7 @@ static bool attempt(const struct subject *subject, unsigned int nth,
 	}
 	if (subject->path)
 		good &= clean_up(subject, err);
+	good &= read_log(attempt);
 	if (attempt->injected) {
 		nr_injected++;
 		if (attempt->own && attempt->site[0])
@@ -592,15 +591,16 @@ static struct subject *add(const char *path, const char *setup,
 /* A command by itself, and with each of the words that it takes. */
 static void add_command(const struct verb *verb, const char *more)
 {
-	char args[64];
+	size_t len = strlen(more);
+	char args[256];
 	int i, n;
 
-	snprintf(args, sizeof(args), "%s", more);
+	strcpy(args, more);
 	for (i = 0; i < verb->nr_params; i++)
 		if (less_of(verb, &verb->param[i]))
-			snprintf(args, sizeof(args), " %s=%s",
-				 verb->param[i].name,
-				 less_of(verb, &verb->param[i]));
+			len += snprintf(args + len, sizeof(args) - len, " %s=%s",
+					verb->param[i].name,
+					less_of(verb, &verb->param[i]));
 	add(PROC_RUN, "", "%s.%s%s", verb->family, verb->name, args);
 	for (i = 0; i < verb->nr_params; i++)
 		for (n = 0; n < verb->param[i].nr_choices; n++)
@@ -739,6 +739,8 @@ static void set_up_injection(void)
 		if (write_file(settings[i][0], settings[i][1]))
 			ksft_exit_fail_msg("%s cannot be set\n", settings[i][0]);
 	trace_fd = open(TRACEFS "trace_pipe", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (trace_fd < 0)
+		ksft_exit_fail_msg("the trace cannot be read\n");
 }
 
 /*
@@ -792,12 +794,16 @@ static bool is_wanted(const struct subject *subject, char **words)
 
 int main(int argc, char **argv)
 {
+	struct attempt late = {};
 	int i, n, level;
+	bool good;
 
 	if (access("/proc/self/fail-nth", F_OK))
 		ksft_exit_skip("the kernel injects no faults\n");
 	full = getenv("FULL") && *getenv("FULL");
 	kmsg_fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (kmsg_fd < 0 || lseek(kmsg_fd, 0, SEEK_END) < 0)
+		ksft_exit_fail_msg("the log cannot be read\n");
 	ko_fd = open("/kmemlab/kmemlab.ko", O_RDONLY | O_CLOEXEC);
 	set_up_injection();
 	/* What fills the lists of a CPU, page by page, is to be done sooner. */
@@ -826,7 +832,10 @@ int main(int argc, char **argv)
 		if (!subjects[i].path)
 			load();
 	}
-	ksft_test_result(no_leak(), "nothing has leaked\n");
+	good = no_leak();
+	/* And nothing was said too late for any of them. */
+	good &= read_log(&late);
+	ksft_test_result(good, "nothing has leaked\n");
 	print_sites();
 	klogctl(8, NULL, level > 0 ? level : 7);
 	ksft_exit(!ksft_cnt.ksft_fail);

@@ -55,7 +55,9 @@ static inline bool parse_param(const char *line, struct param *param)
 	char values[128], *word, *rest = values;
 
 	memset(param, 0, sizeof(*param));
-	if (sscanf(line, " %31[^=]=%127s", param->name, values) != 2)
+	/* Longer values would be cut. */
+	if (sscanf(line, " %31[^=]=%127s", param->name, values) != 2 ||
+	    strlen(values) == sizeof(values) - 1)
 		return false;
 	param->required = !strstr(line, "]\n");
 	if (sscanf(values, "%llu..%llu", &param->min, &param->max) == 2) {
@@ -68,8 +70,11 @@ static inline bool parse_param(const char *line, struct param *param)
 		return true;
 	}
 	param->type = CHOICE;
-	while ((word = strsep(&rest, "|")) && param->nr_choices < CHOICES_MAX)
+	while ((word = strsep(&rest, "|"))) {
+		if (param->nr_choices == CHOICES_MAX)
+			return false;
 		snprintf(param->choice[param->nr_choices++], 32, "%s", word);
+	}
 	return true;
 }
 

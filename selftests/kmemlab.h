@@ -671,6 +671,21 @@ static inline long long free_or_slab_pages(void)
 	       vmstat_number("nr_slab_unreclaimable");
 }
 
+/*
+ * Pages that are not in use.  Generic KASAN keeps the objects that were freed, and
+ * with them their slabs (mm/kasan/quarantine.c): there slabs count as unused, and
+ * what of them is lost kmemleak tells.  And areas that were freed keep the pages
+ * of their shadow until they are purged (mm/kasan/shadow.c,
+ * kasan_release_vmalloc()), which vmalloc.lazy has done.
+ */
+static inline long long unused_pages(void)
+{
+	if (!config_has("CONFIG_KASAN_GENERIC"))
+		return read_free_pages();
+	run("vmalloc.lazy purge=yes");
+	return free_or_slab_pages();
+}
+
 /* Ever handed out. */
 static inline long long pages_allocated(void)
 {

@@ -263,21 +263,6 @@ static int run_all(void)
 	return n;
 }
 
-/*
- * Pages that are not in use.  Generic KASAN keeps the objects that were freed, and
- * with them their slabs (mm/kasan/quarantine.c): there slabs count as unused, and
- * what of them is lost kmemleak tells.  And areas that were freed keep the pages
- * of their shadow until they are purged (mm/kasan/shadow.c,
- * kasan_release_vmalloc()), which vmalloc.lazy has done.
- */
-static long long unused_pages(bool kasan)
-{
-	if (!kasan)
-		return read_free_pages();
-	run("vmalloc.lazy purge=yes");
-	return free_or_slab_pages();
-}
-
 /* What nobody has a pointer to, and the module's code has made. */
 static bool find_leak(char *line, size_t size)
 {
@@ -301,9 +286,9 @@ TEST_F_TIMEOUT(ledger, nothing_lost, 480)
 	ASSERT_NE(NULL, file);
 	while (next_experiment(file, name)) {
 		for (tries = 0; may_try(tries); tries++) {
-			lost = unused_pages(kasan);
+			lost = unused_pages();
 			run("%s", name);
-			lost -= unused_pages(kasan);
+			lost -= unused_pages();
 			if (lost <= 0)
 				break;
 		}
