@@ -1172,14 +1172,6 @@ static const char *const steps[] = {
 	"__free_pages_ok",
 };
 
-static void empty_file(const char *path)
-{
-	int fd = open(path, O_WRONLY | O_TRUNC);
-
-	if (fd >= 0)
-		close(fd);
-}
-
 static void tracer_off(void)
 {
 	write_file(TRACEFS "current_tracer", "nop");

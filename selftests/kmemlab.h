@@ -167,6 +167,14 @@ static inline int write_file(const char *path, const char *text)
 	return write_bytes(path, text, strlen(text));
 }
 
+static inline void empty_file(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_TRUNC);
+
+	if (fd >= 0)
+		close(fd);
+}
+
 static inline int write_number(const char *path, long long number)
 {
 	char text[32];

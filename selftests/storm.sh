@@ -160,7 +160,15 @@ use_pool()
 	cat "$LAB/pools/$1/stats" "$LAB/pools/$1/layout"
 }
 
-# Eight tasks that are killed and come again, and a reader, each on the same pool.
+# A pool that others make and break as well.
+make_and_break()
+{
+	order "pool.create name=brief allocator=slab size=256"
+	order "pool.destroy name=brief"
+}
+
+# Eight tasks that are killed and come again, each on the same pool, and two that have
+# one between them for a moment.
 storm_one_pool()
 {
 	for allocator in slab_magazine reclaimable pages vmalloc; do
@@ -171,6 +179,8 @@ storm_one_pool()
 		for _ in 1 2 3 4 5 6 7 8; do
 			weather use_pool storm
 		done
+		weather make_and_break
+		weather make_and_break
 		weather press_memory
 		weather plug_cpu
 		sleep $((seconds / 4 + 1))

@@ -606,15 +606,16 @@ static int pool_create(struct lab_run *run)
 	mutex_unlock(&pool->lock);
 	if (pool_watcher)
 		pool_watcher->added(pool);
-	mutex_lock(&pools_lock);
-	pool->leaving = false;
-	pool->users--;
-	mutex_unlock(&pools_lock);
-
 	record_text(&run->record, "pool", "%s", pool->name);
 	record_text(&run->record, "allocator", "%s",
 		    pool->source.allocator->name);
 	record_number(&run->record, "object_bytes", pool->source.object_bytes);
+
+	/* From here on anybody may destroy it. */
+	mutex_lock(&pools_lock);
+	pool->leaving = false;
+	pool->users--;
+	mutex_unlock(&pools_lock);
 	return 0;
 
 unlist_pool:
