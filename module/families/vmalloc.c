@@ -31,6 +31,7 @@
 #define USER_MAX_BYTES		SZ_1M
 #define GUARD_AREAS_MAX		1024
 #define GUARD_PAIRS_SHOWN	8
+#define UNMAP_TRIES		10
 
 /*
  * Every area of this family is made here, so that /proc/vmallocinfo names this
@@ -825,6 +826,7 @@ static void unmap_file(struct file *file)
 	struct mm_struct *mm = current->mm;
 	unsigned long start = 0, end = 0;
 	struct vm_area_struct *vma;
+	int tries;
 
 	do {
 		mmap_read_lock(mm);
@@ -836,8 +838,13 @@ static void unmap_file(struct file *file)
 			end = vma->vm_end;
 		}
 		mmap_read_unlock(mm);
-		if (vma)
-			vm_munmap(start, end - start);
+		/*
+		 * It can find no memory, unlikely as that is, and what stays mapped
+		 * keeps the module until the process ends.
+		 */
+		for (tries = 0; vma && tries < UNMAP_TRIES; tries++)
+			if (!vm_munmap(start, end - start))
+				break;
 	} while (vma);
 }
 
