@@ -293,7 +293,6 @@ static bool find_leak(char *line, size_t size)
  */
 TEST_F_TIMEOUT(ledger, nothing_lost, 480)
 {
-	bool kasan = config_has("CONFIG_KASAN_GENERIC");
 	FILE *file = fopen(LAB "experiments", "r");
 	char name[64], line[256];
 	long long lost = 0;
