@@ -115,3 +115,17 @@ prepare()
 	STEP=5/$1 scripts/initramfs || return
 	GUEST="out/guest/base.cpio out/build/$KREL/lab.cpio"
 }
+
+# run_list DIR OPTION...: run the tests of DIR/list in a guest that scripts/vm starts
+# with these options and $GUEST, and tell how they did.  One that hangs, panics or says
+# nothing is told by its status.
+run_list()
+{
+	dir=$1
+	shift
+	# shellcheck disable=SC2046,SC2086 # lists
+	setpriv --pdeathsig TERM scripts/vm "$@" -k "$KIMAGE" -o "$dir" \
+		-c "KMEMLAB_OOM=1 KMEMLAB_LOCKDOWN=1 /kmemlab/selftests/run_kselftest.sh \
+		    $(sed 's/^/-t /' "$dir/list" | tr '\n' ' ')" $GUEST |
+	scripts/tap -s "$dir/status" -c "$dir.count" "$dir/list"
+}
