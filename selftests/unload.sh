@@ -71,6 +71,43 @@ budget_parameter()
 	load 1048576 && refused_by budget 300
 }
 
+# small_budget BYTES: each experiment does with so much, or is refused with that for the
+# reason; what it had until then is given back, by a worker some of it.
+small_budget()
+{
+	unload
+	load "$1" || return
+	refused=0
+	experiments=$(awk '/^[a-z]/ && !/^pool[.]/ { print $1 }' "$LAB/experiments")
+	for experiment in $experiments; do
+		if echo "$experiment" 2>/dev/null >/proc/kmemlab/run; then
+			continue
+		fi
+		record=$LAB/${experiment%.*}/result
+		if grep -q "^errno 122$" "$record"; then
+			grep -q "^reason .*budget" "$record" || return
+			refused=$((refused + 1))
+		elif ! grep -q "^status unsupported$" "$record"; then
+			echo "# $experiment: $(grep "^reason" "$record")"
+			return 1
+		fi
+	done
+	tries=0
+	until [ "$(cat "$LAB/held_bytes")" = 0 ]; do
+		tries=$((tries + 1))
+		[ "$tries" -lt 1000 ] || return
+	done
+	echo "# $refused experiments exceed $1 bytes"
+	[ "$refused" -gt 0 ] && unload
+}
+
+small_budgets()
+{
+	for bytes in 1 8192 65536; do
+		small_budget "$bytes" || return
+	done
+}
+
 # Less is available than must stay so.
 floor_parameter()
 {
@@ -132,9 +169,10 @@ free_memory_returns()
 	[ "$lost" -lt "$CYCLES" ]
 }
 
-plan 8
+plan 9
 result unload.pools_full pools_full
 result unload.budget_parameter budget_parameter
+result unload.small_budgets small_budgets
 result unload.floor_parameter floor_parameter
 result unload.debugfs_open held_open "$LAB/experiments"
 result unload.procfs_open held_open /proc/kmemlab/summary
