@@ -31,6 +31,8 @@ static int test_harness_run(int argc, char **argv) __attribute__((unused));
 #define LOOP_SITES	8	/* calls that such a loop has, at most */
 #define HOPELESS	5	/* seconds */
 #define STILL_TRIES	10
+#define PASSES		2
+#define PATIENCE	10	/* seconds */
 #define FOREIGN		8	/* of a thread that does nothing for the module */
 #define OBJECTS		600	/* more than one page of a pool's bookkeeping */
 #define BUDGET_BYTES	"314572800"
@@ -569,6 +571,23 @@ static void sweep_all(struct sweep *sweep, const char *executor)
 	}
 }
 
+/*
+ * Over and over, where that takes little, until no other call fails: an allocation that
+ * comes on top, as for a new slab, makes the nth another one than it was before, so that
+ * one may be left out.
+ */
+static void sweep_again(struct sweep *sweep, const char *executor)
+{
+	double start = seconds();
+	int known, i = 0;
+
+	do {
+		known = nr_sites;
+		sweep_all(sweep, executor);
+	} while ((++i < PASSES || nr_sites > known) && !sweep->hopeless &&
+		 seconds() - start < PATIENCE);
+}
+
 static void test_subject(const struct subject *subject)
 {
 	struct sweep sweep = { .subject = subject, .good = true };
@@ -576,7 +595,7 @@ static void test_subject(const struct subject *subject)
 
 	for (i = 0; i < ARRAY_SIZE(executors) && !sweep.hopeless; i++) {
 		find_tasks(executors[i]);
-		sweep_all(&sweep, executors[i]);
+		sweep_again(&sweep, executors[i]);
 	}
 	nr_leapt += sweep.nr_leapt;
 	if (sweep.hopeless && sweep.good) {
@@ -675,6 +694,10 @@ static void add_bench(const struct verb *verb)
 
 	snprintf(args, sizeof(args), " %s", few);
 	add_command(verb, args);
+	/* Two allocators, not one against itself. */
+	if (!strcmp(verb->name, "compare"))
+		add(PROC_RUN, "", "%s.%s allocator=slab size=256 with=kmalloc %s",
+		    verb->family, verb->name, few);
 	for (i = 0; i < nr_allocators; i++)
 		add(PROC_RUN, "", "%s.%s allocator=%s%s %s", verb->family,
 		    verb->name, allocators[i].name, required_of(&allocators[i]),
@@ -834,6 +857,8 @@ int main(int argc, char **argv)
 	level = klogctl(8, NULL, 4);
 	must_unload();
 	load();
+	/* run() keeps its file open, which is a use of the module. */
+	run_in(PROC_RUN, "");
 	learn_all();
 	add_all();
 	for (i = n = 0; i < nr_subjects; i++)
