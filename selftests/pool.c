@@ -328,6 +328,11 @@ TEST_F(pool, destroy_in_use)
 	EXPECT_OK("pool.alloc name=busy count=10");
 	fd = open(LAB "pools/busy/stats", O_RDONLY);
 	ASSERT_LE(0, fd);
+	/* Its file adds the name, for which there is no room. */
+	record = run_in(LAB "pools/busy/alloc",
+			"a=1 b=2 c=3 d=4 e=5 f=6 g=7 h=8 i=9 j=1 k=2 l=3");
+	EXPECT_EQ(EINVAL, record->err);
+	EXPECT_NE(NULL, strstr(text_of(record, "reason"), "more than 11 arguments"));
 	record = run("pool.destroy name=busy");
 	EXPECT_EQ(EBUSY, record->err);
 	EXPECT_NE(NULL, text_of(record, "reason"));

@@ -8,6 +8,8 @@
 . "$(dirname "$0")/lib.sh"
 
 CYCLES=100
+RUN=/proc/kmemlab/run
+RESULT=/proc/kmemlab/result
 PARAMETERS=/sys/module/kmemlab/parameters
 
 [ "$(id -u)" = 0 ] || skip_all "unload: must be root"
@@ -71,33 +73,39 @@ budget_parameter()
 	load 1048576 && refused_by budget 300
 }
 
-# small_budget BYTES: each experiment does with so much, or is refused with that for the
-# reason; what it had until then is given back, by a worker some of it.
+# small_budget BYTES: each experiment, and a pool with a reserve of each kind, does with
+# so much, or is refused with that for the reason; what it had until then is given back,
+# by a worker some of it.
 small_budget()
 {
 	unload
 	load "$1" || return
 	refused=0
-	experiments=$(awk '/^[a-z]/ && !/^pool[.]/ { print $1 }' "$LAB/experiments")
-	for experiment in $experiments; do
-		if echo "$experiment" 2>/dev/null >/proc/kmemlab/run; then
+	while read -r order; do
+		if echo "$order" 2>/dev/null >"$RUN"; then
 			continue
 		fi
-		record=$LAB/${experiment%.*}/result
-		if grep -q "^errno 122$" "$record"; then
-			grep -q "^reason .*budget" "$record" || return
+		if grep -q "^errno 122$" "$RESULT"; then
+			grep -q "^reason .*budget" "$RESULT" || return
 			refused=$((refused + 1))
-		elif ! grep -q "^status unsupported$" "$record"; then
-			echo "# $experiment: $(grep "^reason" "$record")"
+		elif ! grep -q "^status unsupported$" "$RESULT"; then
+			echo "# $order: $(grep "^reason" "$RESULT")"
 			return 1
 		fi
+	done <<-END
+		$(awk '/^[a-z]/ && !/^pool[.]/ { print $1 }' "$LAB/experiments")
+		pool.create name=magazines allocator=slab_magazine size=64
+		pool.create name=reserve allocator=mempool size=64
+	END
+	for pool in magazines reserve; do
+		[ ! -e "$LAB/pools/$pool" ] || echo "pool.destroy name=$pool" >"$RUN"
 	done
 	tries=0
 	until [ "$(cat "$LAB/held_bytes")" = 0 ]; do
 		tries=$((tries + 1))
 		[ "$tries" -lt 1000 ] || return
 	done
-	echo "# $refused experiments exceed $1 bytes"
+	echo "# $refused commands exceed $1 bytes"
 	[ "$refused" -gt 0 ] && unload
 }
 
