@@ -654,10 +654,16 @@ static void add_pool(const struct allocator *allocator)
 {
 	struct subject *subject;
 	char create[128];
+	int i, n;
 
 	snprintf(create, sizeof(create), "pool.create name=" POOL
 		 " allocator=%s%s", allocator->name, required_of(allocator));
 	add(PROC_RUN, "", "%s", create);
+	for (i = 0; i < allocator->nr_params; i++)
+		for (n = 0; n < allocator->param[i].nr_choices; n++)
+			add(PROC_RUN, "", "%s %s=%s", create,
+			    allocator->param[i].name,
+			    allocator->param[i].choice[n]);
 	subject = add(PROC_RUN, create, "pool.alloc name=" POOL " count=%d",
 		      OBJECTS);
 	subject->nr_before = 0;
