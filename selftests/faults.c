@@ -32,7 +32,7 @@ static int test_harness_run(int argc, char **argv) __attribute__((unused));
 #define HOPELESS	5	/* seconds */
 #define STILL_TRIES	10
 #define PASSES		2
-#define PATIENCE	10	/* seconds */
+#define PATIENCE	4	/* seconds */
 #define FOREIGN		8	/* of a thread that does nothing for the module */
 #define OBJECTS		600	/* more than one page of a pool's bookkeeping */
 #define BUDGET_BYTES	"314572800"
