@@ -73,9 +73,9 @@ budget_parameter()
 	load 1048576 && refused_by budget 300
 }
 
-# small_budget BYTES: each experiment, and a pool with a reserve of each kind, does with
-# so much, or is refused with that for the reason; what it had until then is given back,
-# by a worker some of it.
+# small_budget BYTES: each experiment, and a pool with a reserve, does with so much, or is
+# refused with that for the reason; what it had until then is given back, by a worker
+# some of it.
 small_budget()
 {
 	unload
@@ -94,12 +94,9 @@ small_budget()
 		fi
 	done <<-END
 		$(awk '/^[a-z]/ && !/^pool[.]/ { print $1 }' "$LAB/experiments")
-		pool.create name=magazines allocator=slab_magazine size=64
-		pool.create name=reserve allocator=mempool size=64
+		pool.create name=reserve allocator=mempool size=4096 reserve=100
 	END
-	for pool in magazines reserve; do
-		[ ! -e "$LAB/pools/$pool" ] || echo "pool.destroy name=$pool" >"$RUN"
-	done
+	[ ! -e "$LAB/pools/reserve" ] || echo "pool.destroy name=reserve" >"$RUN"
 	tries=0
 	until [ "$(cat "$LAB/held_bytes")" = 0 ]; do
 		tries=$((tries + 1))
