@@ -402,11 +402,11 @@ static bool attempt(const struct subject *subject, unsigned int nth,
 {
 	int fd = -1, err = 0;
 	bool good = true;
-	long long uses;
+	long long before, uses;
 
 	if (subject->path) {
 		set_up(subject);
-		uses = read_number(USES);
+		before = read_number(USES);
 		if (subject->command[0])
 			fd = open(subject->path, O_RDWR | O_CLOEXEC);
 	}
@@ -429,9 +429,10 @@ static bool attempt(const struct subject *subject, unsigned int nth,
 	}
 	if (subject->path) {
 		good &= clean_up(subject, err);
-		if (read_number(USES) != uses) {
+		uses = read_number(USES);
+		if (uses != before) {
 			ksft_print_msg("the module has %lld uses, not %lld\n",
-				       read_number(USES), uses);
+				       uses, before);
 			good = false;
 		}
 	}

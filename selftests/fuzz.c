@@ -882,7 +882,7 @@ static void judge_command(struct worker *w, int fd, const struct making *m,
 	bool waits = !m || is_experiment(m->verb);
 	unsigned long long asked = 0;
 	static struct record record;
-	long long own;
+	long long own, nr;
 
 	if (m && m->may_hold)
 		asked = HOLD_MS_MAX * 1000000ULL;
@@ -911,9 +911,9 @@ static void judge_command(struct worker *w, int fd, const struct making *m,
 	if (!own && ns > limit_ns)
 		fail(w, "it was refused after %llu ms", ns / 1000000);
 	/* Nor does one of a pool wait for more than its pool's lock. */
-	if (!waits && ns > limit_ns + nr_sharing() * object_ns * nr_objects(&record))
-		fail(w, "it took %llu ms, with %lld objects", ns / 1000000,
-		     nr_objects(&record));
+	nr = nr_objects(&record);
+	if (!waits && ns > limit_ns + nr_sharing() * object_ns * nr)
+		fail(w, "it took %llu ms, with %lld objects", ns / 1000000, nr);
 	else if (own > (long long)(limit_ns + asked))
 		judge_again(w, fd, err, own, asked, still);
 }
