@@ -281,6 +281,8 @@ struct doing {
 	size_t len;
 	char text[256];
 	struct slowest slowest, slowest_command;
+	long stack_of;			/* @number of what @stack is of */
+	char stack[2048];
 };
 
 static struct shared {
@@ -396,6 +398,38 @@ static void describe(char *out, size_t size, const struct doing *doing)
 	snprintf(out + len, size - len, "' (%zu bytes)", doing->len);
 }
 
+/* Where a process is at what takes it long: told if it turns out to be too long. */
+static void keep_stack(struct doing *doing, pid_t pid)
+{
+	unsigned long long since = doing->since;
+	size_t len = 0;
+	char path[64];
+	FILE *file;
+
+	sprintf(path, "/proc/%d/stack", pid);
+	file = fopen(path, "r");
+	if (file) {
+		len = fread(doing->stack, 1, sizeof(doing->stack) - 1, file);
+		fclose(file);
+	}
+	doing->stack[len] = '\0';
+	/* It may have gone on to something else meanwhile. */
+	doing->stack_of = doing->since == since ? doing->number : 0;
+}
+
+static void show_stack(const struct doing *doing)
+{
+	const char *line = doing->stack;
+	int len;
+
+	if (doing->stack_of != doing->number)
+		return;
+	for (; *line; line += len + (line[len] == '\n')) {
+		len = strcspn(line, "\n");
+		printf("#   %.*s\n", len, line);
+	}
+}
+
 __attribute__((format(printf, 2, 3)))
 static void fail(const struct worker *w, const char *fmt, ...)
 {
@@ -411,6 +445,7 @@ static void fail(const struct worker *w, const char *fmt, ...)
 	describe(what, sizeof(what), w->doing);
 	printf("# wrong: process %d operation %ld: %s: %s\n", w->nr,
 	       w->doing->number, what, why);
+	show_stack(w->doing);
 	fflush(stdout);
 }
 
@@ -438,10 +473,11 @@ static void keep_slowest(struct slowest *slowest, unsigned long long ns,
 	describe(slowest->what, sizeof(slowest->what), doing);
 }
 
-/* How long it has taken, less the time for which the machine was still. */
-static unsigned long long moved_ns(const struct doing *doing)
+/* How long it has taken since then, less the time for which the machine was still. */
+static unsigned long long moved_ns(const struct doing *doing,
+				   unsigned long long since)
 {
-	unsigned long long ns = now_ns() - doing->since, still;
+	unsigned long long ns = now_ns() - since, still;
 
 	/* Who sees to that may have to come first. */
 	if (ns > limit_ns)
@@ -455,9 +491,11 @@ static unsigned long long moved_ns(const struct doing *doing)
 static unsigned long long end(struct worker *w, int err, unsigned int when)
 {
 	struct doing *doing = w->doing;
-	unsigned long long ns = moved_ns(doing);
+	unsigned long long since = doing->since, ns;
 
+	/* It is over: what keep_stack() saw last is where it was. */
 	doing->since = 0;
+	ns = moved_ns(doing, since);
 	if (!is_documented(doing->kind, err, when))
 		fail(w, "%s is not documented for that (%x)",
 		     err ? strerror(err) : "success", when);
@@ -1406,7 +1444,7 @@ static void end_sharer(struct worker *w, pid_t pid, bool killed)
 		kill(pid, SIGKILL);
 	if (waitpid(pid, &status, 0) != pid)
 		return;
-	ns = moved_ns(w->doing);
+	ns = moved_ns(w->doing, w->doing->since);
 	if (killed && ns > limit_ns)
 		fail(w, "SIGKILL took %llu ms", ns / 1000000);
 	if (killed && WIFSIGNALED(status))
@@ -1541,43 +1579,26 @@ static void result(bool good, const char *name)
 	all_good &= good;
 }
 
-/* Where a process is at what it has begun, once for each that takes too long. */
-static void show_stack(pid_t pid, int nr, unsigned long long since)
-{
-	static unsigned long long shown[PROCESSES_MAX];
-	char what[512], path[64], line[256];
-	FILE *file;
-
-	if (shown[nr] == since)
-		return;
-	shown[nr] = since;
-	describe(what, sizeof(what), &shared->doing[nr]);
-	printf("# late: process %d: %s:\n", nr, what);
-	sprintf(path, "/proc/%d/stack", pid);
-	file = fopen(path, "r");
-	while (file && fgets(line, sizeof(line), file))
-		printf("#   %s", line);
-	if (file)
-		fclose(file);
-	fflush(stdout);
-}
-
 /* Whether one of them is at something that never ends. */
 static bool hangs(const pid_t *pids)
 {
+	struct doing *doing;
 	unsigned long long since;
 	char what[512];
 	int i;
 
 	for (i = 0; i < nr_processes; i++) {
-		since = shared->doing[i].since;
-		if (since && now_ns() - since > limit_ns)
-			show_stack(pids[i], i, since);
-		if (!since || now_ns() - since < HANGS * limit_ns)
+		doing = &shared->doing[i];
+		since = doing->since;
+		if (!since || now_ns() - since < limit_ns)
 			continue;
-		describe(what, sizeof(what), &shared->doing[i]);
+		keep_stack(doing, pids[i]);
+		if (now_ns() - since < HANGS * limit_ns)
+			continue;
+		describe(what, sizeof(what), doing);
 		printf("# wrong: process %d operation %ld: %s never ends\n", i,
-		       shared->doing[i].number, what);
+		       doing->number, what);
+		show_stack(doing);
 		return true;
 	}
 	return false;
