@@ -375,6 +375,28 @@ TEST_F(pool, cancel)
 	EXPECT_OK("pool.destroy name=long");
 }
 
+/* Killed while it frees the objects, it leaves the pool with the others. */
+TEST_F(pool, destroy_killed)
+{
+	long long nr, left;
+	useconds_t after;
+	pid_t pid;
+
+	ASSERT_OK("pool.create name=half allocator=slab size=8");
+	nr = left = fill_pool("half", 2000000);
+	ASSERT_LT(0, nr);
+	/* Until it is not too soon. */
+	for (after = 1000; after < 1000000 && left == nr; after *= 2) {
+		pid = run_aside(LAB "pools/destroy", "name=half");
+		usleep(after);
+		EXPECT_LT(kill_command(pid), 1);
+		left = pool_number("half", "nr_objects");
+	}
+	EXPECT_LT(0, left);
+	EXPECT_GT(nr, left);
+	EXPECT_EQ(left, number_of(run("pool.destroy name=half"), "nr_freed"));
+}
+
 /* Half-empty slabs stay with their cache, and so what is charged for them. */
 TEST_F(pool, charge_for_slabs)
 {
@@ -566,7 +588,7 @@ static pid_t work_on(const char *pool, int cpu)
 	snprintf(alloc, sizeof(alloc), LAB "pools/%s/alloc", pool);
 	snprintf(free, sizeof(free), LAB "pools/%s/free", pool);
 	/* By files of its own: one file runs one command at a time. */
-	for (i = 0; i < ROUNDS && seconds() < end; i++)
+	for (i = 0; i < ROUNDS && (!i || seconds() < end); i++)
 		if (write_number(alloc, EACH) ||
 		    write_file(free, frees[i % ARRAY_SIZE(frees)]))
 			_exit(255);

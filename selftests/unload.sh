@@ -108,7 +108,7 @@ small_budget()
 
 small_budgets()
 {
-	for bytes in 1 8192 65536; do
+	for bytes in 1 8192 65536 262144; do
 		small_budget "$bytes" || return
 	done
 }
