@@ -467,8 +467,8 @@ static void check_mapped(struct __test_metadata *_metadata, unsigned long pfn,
 
 /*
  * A page that no process maps, then one, then two.  The file has a reference
- * itself, and each mapping one more; a page that is new waits in a batch, which
- * has one as well, so there are more of them than a batch has room for.
+ * itself, and each mapping one more; a page that is new waits in a batch of the CPU,
+ * which has one as well, so there are more of them there than a batch has room for.
  */
 TEST_F(page, mapcount)
 {
@@ -479,6 +479,7 @@ TEST_F(page, mapcount)
 	pid_t pid;
 
 	ASSERT_LE(0, fd);
+	ASSERT_TRUE(pin_to_cpu(0));
 	ASSERT_EQ(0, ftruncate(fd, bytes));
 	map = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 		   MAP_SHARED | MAP_POPULATE, fd, 0);
