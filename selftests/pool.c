@@ -383,8 +383,9 @@ TEST_F(pool, destroy_killed)
 	pid_t pid;
 
 	ASSERT_OK("pool.create name=half allocator=slab size=8");
-	nr = left = fill_pool("half", 2000000);
+	nr = fill_pool("half", 2000000);
 	ASSERT_LT(0, nr);
+	left = nr;
 	/* Until it is not too soon. */
 	for (after = 1000; after < 1000000 && left == nr; after *= 2) {
 		pid = run_aside(LAB "pools/destroy", "name=half");
