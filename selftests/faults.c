@@ -25,17 +25,27 @@ static int test_harness_run(int argc, char **argv) __attribute__((unused));
 #define USES		"/sys/module/kmemlab/refcnt"
 #define POOL		"faulty"
 #define SUBJECTS_MAX	1500
-#define SITES_MAX	1000
+#define SITES_MAX	8000
 #define TASKS_MAX	1000
 #define STRETCH		4	/* as many alike before some are leapt over */
 #define LOOP_SITES	8	/* calls that such a loop has, at most */
 #define HOPELESS	5	/* seconds */
-#define STILL_TRIES	10
-#define PASSES		2
-#define PATIENCE	4	/* seconds */
+#define STILL_TRIES	50
+#define PASSES		10
+#define PATIENCE	180	/* seconds */
+#define LOADS		3	/* passes of loading the module */
 #define FOREIGN		8	/* of a thread that does nothing for the module */
 #define OBJECTS		600	/* more than one page of a pool's bookkeeping */
 #define BUDGET_BYTES	"314572800"
+
+/* Frames of the module, as the kernel prints them: of one call, or of all to it. */
+struct sites {
+	int nr;
+	struct site {
+		char name[1024];
+		int nr;
+	} site[SITES_MAX];
+};
 
 /**
  * struct subject - something that allocates
@@ -67,15 +77,11 @@ struct attempt {
 	char site[1024];
 };
 
-struct site {
-	char name[128];
-	int nr;
-};
-
 static struct subject subjects[SUBJECTS_MAX];
 static int nr_subjects;
-static struct site sites[SITES_MAX];
-static int nr_sites;
+static struct sites calls;	/* that have failed */
+static struct sites failed;	/* with all that called them */
+static struct sites asked;	/* the same of those that one subject makes, untouched */
 static int kmsg_fd, trace_fd, ko_fd;
 static bool full;
 static long nr_injected, nr_leapt;
@@ -189,7 +195,47 @@ static bool read_log(struct attempt *attempt)
 	return good;
 }
 
-static void read_trace(struct attempt *attempt)
+/* Its place, or the one behind the last. */
+static int find_site(const struct sites *sites, const char *name)
+{
+	int i;
+
+	for (i = 0; i < sites->nr && strcmp(sites->site[i].name, name); i++)
+		;
+	return i;
+}
+
+static void count_site(struct sites *sites, const char *name)
+{
+	int i = find_site(sites, name);
+
+	if (i == SITES_MAX)
+		ksft_exit_fail_msg("more than %d sites\n", SITES_MAX);
+	sites->nr += i == sites->nr;
+	strcpy(sites->site[i].name, name);
+	sites->site[i].nr++;
+}
+
+static void count_failed(const struct attempt *attempt)
+{
+	char call[128];
+
+	if (!attempt->own || !attempt->site[0])
+		return;
+	snprintf(call, sizeof(call), "%.*s", (int)strcspn(attempt->site, " "),
+		 attempt->site);
+	count_site(&calls, call);
+	count_site(&failed, attempt->site);
+}
+
+static void count_asked(const struct attempt *attempt)
+{
+	if (attempt->own && attempt->site[0])
+		count_site(&asked, attempt->site);
+}
+
+/* The first stack is that of what failed; with @all, each is of what was asked for. */
+static void read_trace(struct attempt *attempt, bool all)
 {
 	static char text[65536];
 	bool in_stack = false;
@@ -197,30 +243,24 @@ static void read_trace(struct attempt *attempt)
 	size_t len = 0;
 	ssize_t n;
 
+	attempt->own = false;
+	attempt->site[0] = '\0';
 	while ((n = read(trace_fd, text + len, sizeof(text) - 1 - len)) > 0) {
 		text[len + n] = '\0';
 		for (line = text; (next = strchr(line, '\n')); line = next + 1) {
 			*next = '\0';
+			if (all && strstr(line, "<stack trace>")) {
+				count_asked(attempt);
+				attempt->own = false;
+				attempt->site[0] = '\0';
+			}
 			take_frame(attempt, &in_stack, line);
 		}
 		len = strlen(line);
 		memmove(text, line, len);
 	}
-}
-
-static void count_site(const char *stack)
-{
-	char name[128];
-	int i;
-
-	snprintf(name, sizeof(name), "%.*s", (int)strcspn(stack, " "), stack);
-	for (i = 0; i < nr_sites && strcmp(sites[i].name, name); i++)
-		;
-	if (i == SITES_MAX)
-		ksft_exit_fail_msg("more than %d sites\n", SITES_MAX);
-	nr_sites += i == nr_sites;
-	strcpy(sites[i].name, name);
-	sites[i].nr++;
+	if (all)
+		count_asked(attempt);
 }
 
 /* One attempt */
@@ -258,6 +298,13 @@ static void find_tasks(const char *executor)
 		closedir(dir);
 	if (!nr_nth_fds)
 		ksft_exit_fail_msg("no fail-nth of %s\n", executor);
+}
+
+/* Whether all that is allocated is traced, and not only what fails. */
+static void trace_all(bool all)
+{
+	if (write_number(TRACEFS "events/faults/enable", all))
+		ksft_exit_fail_msg("allocations cannot be traced\n");
 }
 
 /* The @nth allocation from now on of each; 0: none.  A worker may have gone. */
@@ -396,8 +443,11 @@ static bool clean_up(const struct subject *subject, int err)
 	return good;
 }
 
-/* Lets the @nth allocation fail, 0 for none, and returns whether all is well. */
-static bool attempt(const struct subject *subject, unsigned int nth,
+/*
+ * Lets the @nth allocation fail, 0 for none, or sees which there are, and returns
+ * whether all is well.
+ */
+static bool attempt(const struct subject *subject, unsigned int nth, bool all,
 		    struct attempt *attempt)
 {
 	int fd = -1, err = 0;
@@ -410,6 +460,7 @@ static bool attempt(const struct subject *subject, unsigned int nth,
 		if (subject->command[0])
 			fd = open(subject->path, O_RDWR | O_CLOEXEC);
 	}
+	trace_all(all);
 	arm(nth);
 	if (!subject->path)
 		err = load_and_unload(&good);
@@ -419,10 +470,9 @@ static bool attempt(const struct subject *subject, unsigned int nth,
 		err = errno;
 	attempt->injected = nth && has_failed();
 	arm(0);
+	trace_all(false);
 	attempt->err = err;
-	attempt->own = false;
-	attempt->site[0] = '\0';
-	read_trace(attempt);
+	read_trace(attempt, all);
 	if (fd >= 0) {
 		good &= record_agrees(fd, attempt);
 		close(fd);
@@ -439,8 +489,7 @@ static bool attempt(const struct subject *subject, unsigned int nth,
 	good &= read_log(attempt);
 	if (attempt->injected) {
 		nr_injected++;
-		if (attempt->own && attempt->site[0])
-			count_site(attempt->site);
+		count_failed(attempt);
 	}
 	return good;
 }
@@ -486,7 +535,7 @@ static bool is_known(const struct subject *subject, int err)
 /* Returns whether an allocation failed. */
 static bool one(struct sweep *sweep, unsigned int nth, struct attempt *a)
 {
-	bool good = attempt(sweep->subject, nth, a);
+	bool good = attempt(sweep->subject, nth, false, a);
 
 	if (!is_promised(sweep, a->err)) {
 		ksft_print_msg("errno %d\n", a->err);
@@ -541,9 +590,9 @@ static void sweep_all(struct sweep *sweep, const char *executor)
 	long before;
 
 	memset(sweep->recent, 0, sizeof(sweep->recent));
-	/* The machine may not have held still for it. */
+	/* The machine may not have held still for it, and less so while it traces. */
 	do
-		sweep->good &= attempt(sweep->subject, 0, &a);
+		sweep->good &= attempt(sweep->subject, 0, !(tries & 1), &a);
 	while (a.err == EBUSY && ++tries < STILL_TRIES &&
 	       seconds() - start < HOPELESS);
 	if (!is_known(sweep->subject, a.err)) {
@@ -572,40 +621,54 @@ static void sweep_all(struct sweep *sweep, const char *executor)
 	}
 }
 
-/*
- * Over and over, where that takes little, until no other call fails: an allocation that
- * comes on top, as for a new slab, makes the nth another one than it was before, so that
- * one may be left out.
- */
-static void sweep_again(struct sweep *sweep, const char *executor)
+/* A call that was made with nothing failing and has not failed, of any subject. */
+static const char *missing_site(void)
 {
-	double start = seconds();
-	int known, i = 0;
+	int i;
 
-	do {
-		known = nr_sites;
-		sweep_all(sweep, executor);
-	} while ((++i < PASSES || nr_sites > known) && !sweep->hopeless &&
-		 seconds() - start < PATIENCE);
+	for (i = 0; i < asked.nr; i++)
+		if (find_site(&failed, asked.site[i].name) == failed.nr)
+			return asked.site[i].name;
+	return NULL;
+}
+
+/*
+ * Whether to go over it once more: an allocation that comes on top, as for a new slab,
+ * makes the nth another one than it was before, so that one may be left out.  What
+ * loading the module asks for has no name once the code for that has gone.
+ */
+static bool once_more(const struct subject *subject, int passes, double start)
+{
+	if (!subject->path)
+		return passes < LOADS;
+	return missing_site() && passes < PASSES && seconds() - start < PATIENCE;
 }
 
 static void test_subject(const struct subject *subject)
 {
 	struct sweep sweep = { .subject = subject, .good = true };
-	int i;
+	double start = seconds();
+	int i, passes = 0;
 
-	for (i = 0; i < ARRAY_SIZE(executors) && !sweep.hopeless; i++) {
-		find_tasks(executors[i]);
-		sweep_again(&sweep, executors[i]);
-	}
+	do {
+		/* What is allocated but once cannot fail again. */
+		asked.nr = 0;
+		for (i = 0; i < ARRAY_SIZE(executors) && !sweep.hopeless; i++) {
+			find_tasks(executors[i]);
+			sweep_all(&sweep, executors[i]);
+		}
+	} while (!sweep.hopeless && once_more(subject, ++passes, start));
 	nr_leapt += sweep.nr_leapt;
 	if (sweep.hopeless && sweep.good) {
 		ksft_test_result_skip("%s: its calls take too long to be measured\n",
 				      subject->name);
 		return;
 	}
-	ksft_test_result(sweep.good, "%s: %ld failed, %ld leapt over, alone %d\n",
-			 subject->name, sweep.nr, sweep.nr_leapt, sweep.err);
+	if (missing_site())
+		ksft_print_msg("%s did not fail in %d passes\n", missing_site(),
+			       passes);
+	ksft_test_result(sweep.good, "%s: %ld failed, %ld leapt over, alone %d, %d passes\n",
+			 subject->name, sweep.nr, sweep.nr_leapt, sweep.err, passes);
 }
 
 /* The subjects */
@@ -730,6 +793,8 @@ static void add_all(void)
 	for (i = 0; i < nr_verbs; i++)
 		if (!verbs[i].takes_allocator && !is_pool_verb(&verbs[i]))
 			add_command(&verbs[i], "");
+	/* Of which kmalloc() can give as much. */
+	add(PROC_RUN, "", "vmalloc.big size=4096");
 	for (i = 0; i < nr_allocators; i++)
 		add_pool(&allocators[i]);
 	for (i = 0; i < nr_verbs; i++)
@@ -779,6 +844,7 @@ static void set_up_injection(void)
 		{ TRACEFS "events/faults/page/trigger", "stacktrace if failed != 0" },
 		{ TRACEFS "events/faults/slab/trigger", "stacktrace if failed != 0" },
 		{ TRACEFS "options/sym-offset", "1" },
+		{ TRACEFS "options/stacktrace", "1" },
 	};
 	int i;
 
@@ -826,12 +892,14 @@ static void print_sites(void)
 {
 	int i;
 
-	for (i = 0; i < nr_sites; i++)
-		ksft_print_msg("site %s %d\n", sites[i].name, sites[i].nr);
+	for (i = 0; i < calls.nr; i++)
+		ksft_print_msg("site %s %d\n", calls.site[i].name,
+			       calls.site[i].nr);
 	ksft_print_msg("%d commands, %u did not hold, %u were left out, ",
 		       nr_subjects, ksft_cnt.ksft_fail, ksft_cnt.ksft_xskip);
 	printf("%ld failures injected, %ld leapt over\n", nr_injected, nr_leapt);
-	ksft_print_msg("%d sites of the module reached\n", nr_sites);
+	ksft_print_msg("%d sites of the module reached, in %d ways\n", calls.nr,
+		       failed.nr);
 }
 
 static bool is_wanted(const struct subject *subject, char **words)
