@@ -249,7 +249,7 @@ static void check_op(struct __test_metadata *_metadata, const char *name,
 /*
  * A page that reclaim has written out is moved to the end of its list when the
  * disk is done with it, so that it goes first.  The disk is slow enough to be
- * watched.
+ * watched, mostly.
  */
 static void check_rotate(struct __test_metadata *_metadata, char *map,
 			 const struct disk *swap)
@@ -257,18 +257,22 @@ static void check_rotate(struct __test_metadata *_metadata, char *map,
 	struct page_seen writing, waiting, after;
 	double end = seconds() + PATIENCE;
 	unsigned long pfn;
-	int i;
+	int i, tries;
 
 	ASSERT_TRUE(disk_swapon(swap, DISK_MIB));
-	/* Not all of one value, which would need no place on the disk. */
-	for (i = 0; i < (int)PAGE_BYTES; i++)
-		map[i] = i;
-	drain();
-	pfn = frame_behind(map);
-	ASSERT_EQ(0, madvise(map, PAGE_BYTES, MADV_PAGEOUT));
-	/* Back onto its list, while it is being written. */
-	drain();
-	writing = look_at(pfn);
+	for (tries = 0; may_try(tries); tries++) {
+		/* Not all of one value, which would need no place on the disk. */
+		for (i = 0; i < (int)PAGE_BYTES; i++)
+			map[i] = i;
+		drain();
+		pfn = frame_behind(map);
+		ASSERT_EQ(0, madvise(map, PAGE_BYTES, MADV_PAGEOUT));
+		/* Back onto its list, while it is being written. */
+		drain();
+		writing = look_at(pfn);
+		if (writing.flags & FLAG_WRITEBACK)
+			break;
+	}
 	EXPECT_EQ(FLAG_LRU | FLAG_WRITEBACK | FLAG_RECLAIM,
 		  writing.flags & (FLAG_LRU | FLAG_WRITEBACK | FLAG_RECLAIM));
 	do {
