@@ -460,7 +460,8 @@ static bool attempt(const struct subject *subject, unsigned int nth, bool all,
 		if (subject->command[0])
 			fd = open(subject->path, O_RDWR | O_CLOEXEC);
 	}
-	trace_all(all);
+	if (all)
+		trace_all(true);
 	arm(nth);
 	if (!subject->path)
 		err = load_and_unload(&good);
@@ -470,7 +471,8 @@ static bool attempt(const struct subject *subject, unsigned int nth, bool all,
 		err = errno;
 	attempt->injected = nth && has_failed();
 	arm(0);
-	trace_all(false);
+	if (all)
+		trace_all(false);
 	attempt->err = err;
 	read_trace(attempt, all);
 	if (fd >= 0) {

@@ -402,17 +402,11 @@ static void describe(char *out, size_t size, const struct doing *doing)
 static void keep_stack(struct doing *doing, pid_t pid)
 {
 	unsigned long long since = doing->since;
-	size_t len = 0;
 	char path[64];
-	FILE *file;
 
 	sprintf(path, "/proc/%d/stack", pid);
-	file = fopen(path, "r");
-	if (file) {
-		len = fread(doing->stack, 1, sizeof(doing->stack) - 1, file);
-		fclose(file);
-	}
-	doing->stack[len] = '\0';
+	doing->stack[0] = '\0';
+	read_file(path, doing->stack, sizeof(doing->stack));
 	/* It may have gone on to something else meanwhile. */
 	doing->stack_of = doing->since == since ? doing->number : 0;
 }
