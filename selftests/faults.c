@@ -766,9 +766,9 @@ static void add_bench(const struct verb *verb)
 
 	snprintf(args, sizeof(args), " %s", few);
 	add_command(verb, args);
-	/* Two allocators, not one against itself. */
+	/* Two allocators, not one against itself; that with more calls to open last. */
 	if (!strcmp(verb->name, "compare"))
-		add(PROC_RUN, "", "%s.%s allocator=slab size=256 with=kmalloc %s",
+		add(PROC_RUN, "", "%s.%s allocator=kmalloc size=256 with=slab %s",
 		    verb->family, verb->name, few);
 	for (i = 0; i < nr_allocators; i++)
 		add(PROC_RUN, "", "%s.%s allocator=%s%s %s", verb->family,
