@@ -26,6 +26,7 @@ static int test_harness_run(int argc, char **argv) __attribute__((unused));
 #define POOL		"faulty"
 #define SUBJECTS_MAX	1500
 #define SITES_MAX	8000
+#define SITE_BYTES	1024	/* all frames of the module in a stack */
 #define TASKS_MAX	1000
 #define STRETCH		4	/* as many alike before some are leapt over */
 #define LOOP_SITES	8	/* calls that such a loop has, at most */
@@ -42,7 +43,7 @@ static int test_harness_run(int argc, char **argv) __attribute__((unused));
 struct sites {
 	int nr;
 	struct site {
-		char name[1024];
+		char name[SITE_BYTES];
 		int nr;
 	} site[SITES_MAX];
 };
@@ -74,7 +75,7 @@ struct subject {
 struct attempt {
 	bool injected, own;
 	int err;
-	char site[1024];
+	char site[SITE_BYTES];
 };
 
 static struct subject subjects[SUBJECTS_MAX];
@@ -512,7 +513,7 @@ struct sweep {
 	long nr, nr_leapt;
 	int err;
 	bool good, hopeless;
-	char recent[LOOP_SITES][sizeof(((struct attempt *)0)->site)];
+	char recent[LOOP_SITES][SITE_BYTES];
 	unsigned int nr_recent;
 };
 
@@ -650,6 +651,7 @@ static void test_subject(const struct subject *subject)
 {
 	struct sweep sweep = { .subject = subject, .good = true };
 	double start = seconds();
+	const char *missing;
 	int i, passes = 0;
 
 	do {
@@ -666,9 +668,9 @@ static void test_subject(const struct subject *subject)
 				      subject->name);
 		return;
 	}
-	if (missing_site())
-		ksft_print_msg("%s did not fail in %d passes\n", missing_site(),
-			       passes);
+	missing = missing_site();
+	if (missing)
+		ksft_print_msg("%s did not fail in %d passes\n", missing, passes);
 	ksft_test_result(sweep.good, "%s: %ld failed, %ld leapt over, alone %d, %d passes\n",
 			 subject->name, sweep.nr, sweep.nr_leapt, sweep.err, passes);
 }
@@ -795,7 +797,7 @@ static void add_all(void)
 	for (i = 0; i < nr_verbs; i++)
 		if (!verbs[i].takes_allocator && !is_pool_verb(&verbs[i]))
 			add_command(&verbs[i], "");
-	/* Of which kmalloc() can give as much. */
+	/* What it asks of kmalloc() by default is refused before memory is looked for. */
 	add(PROC_RUN, "", "vmalloc.big size=4096");
 	for (i = 0; i < nr_allocators; i++)
 		add_pool(&allocators[i]);
