@@ -1023,14 +1023,15 @@ static inline bool find_line(const char *path, const char *a, const char *b,
 
 /*
  * Address and size of an area, from its row in /proc/vmallocinfo.  False where
- * the address is not hashed as records have it: with kptr_restrict, or before
- * the kernel can hash.
+ * the address is not hashed as records have it: with kptr_restrict, before the
+ * kernel can hash, or where it was told not to (no_hash_pointers, slub_debug).
  */
 static inline bool parse_area(const char *line, char address[32],
 			      long long *bytes)
 {
 	return !read_number("/proc/sys/kernel/kptr_restrict") &&
-	       sscanf(line, "0x%31[0-9a-f]-%*s %lld", address, bytes) == 2;
+	       sscanf(line, "0x%31[0-9a-f]-%*s %lld", address, bytes) == 2 &&
+	       strncmp(address, "ffff", 4);
 }
 
 /* So much memory, of which nothing is there before it is touched. */

@@ -7,8 +7,11 @@
  * line ("N0.DMA32 0=12 1=3"); a value with the empty key stands alone, for
  * files of one value.
  */
+#include <linux/hash.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
+#include <linux/once.h>
+#include <linux/siphash.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
@@ -190,6 +193,81 @@ void record_cell_text(struct lab_record *record, const char *key,
 	va_start(ap, fmt);
 	record_add_text(record, LAB_CELL, key, fmt, ap);
 	va_end(ap);
+}
+
+/**
+ * record_hide_address() - what stands for a kernel address where it is shown
+ * @name:	filled in: as %p has it, and so the kernel's own files, if that does not
+ *		tell the address; otherwise a hash of the same form
+ * @address:	the address
+ *
+ * Boot options such as no_hash_pointers and slub_debug make %p print what it is given,
+ * and debug_boot_weak_hash a number that it can be found from.
+ *
+ * Context: Process context, may sleep.
+ */
+void record_hide_address(char name[RECORD_ADDRESS_SIZE], const void *address)
+{
+	static siphash_key_t key;
+	unsigned long told;
+
+	get_random_once(&key, sizeof(key));
+	snprintf(name, RECORD_ADDRESS_SIZE, "%p", address);
+	if (!kstrtoul(name, 16, &told) &&
+	    (told == (unsigned long)address ||
+	     told == hash_long((unsigned long)address, 32)))
+		snprintf(name, RECORD_ADDRESS_SIZE, "%0*x",
+			 (int)(2 * sizeof(address)),
+			 (u32)siphash_1u64((unsigned long)address, &key));
+}
+
+/**
+ * record_address() - add "key hash" for a kernel address
+ * @record:	the record
+ * @key:	as for record_number()
+ * @address:	of which only record_hide_address() is told
+ *
+ * Context: Process context, may sleep.
+ */
+void record_address(struct lab_record *record, const char *key,
+		    const void *address)
+{
+	char name[RECORD_ADDRESS_SIZE];
+
+	record_hide_address(name, address);
+	record_text(record, key, "%s", name);
+}
+
+/**
+ * record_cell_address() - add " key=hash" to the row begun last
+ * @record:	the record
+ * @key:	the cell's key
+ * @address:	as for record_address()
+ *
+ * Context: Process context, may sleep.
+ */
+void record_cell_address(struct lab_record *record, const char *key,
+			 const void *address)
+{
+	char name[RECORD_ADDRESS_SIZE];
+
+	record_hide_address(name, address);
+	record_cell_text(record, key, "%s", name);
+}
+
+/**
+ * record_function() - add "key name [kmemlab]" for a function of the module's
+ * @record:	the record
+ * @key:	as for record_number()
+ * @name:	of the function, written as %ps has it, which prints the address on
+ *		kernels without names (CONFIG_KALLSYMS)
+ *
+ * Context: Process context, may sleep.
+ */
+void record_function(struct lab_record *record, const char *key,
+		     const char *name)
+{
+	record_text(record, key, "%s [" KBUILD_MODNAME "]", name);
 }
 
 /**

@@ -7,6 +7,11 @@
 
 struct lab_value;
 
+/** define RECORD_ADDRESS_SIZE - room for what stands for an address, in bytes. */
+#define RECORD_ADDRESS_SIZE	24
+
+void record_hide_address(char name[RECORD_ADDRESS_SIZE], const void *address);
+
 /**
  * struct lab_record - values in the order in which they were added
  * @values:	the values; owner: this record
@@ -36,6 +41,12 @@ void record_cell(struct lab_record *record, const char *key, u64 number);
 __printf(3, 4)
 void record_cell_text(struct lab_record *record, const char *key,
 		      const char *fmt, ...);
+void record_address(struct lab_record *record, const char *key,
+		    const void *address);
+void record_cell_address(struct lab_record *record, const char *key,
+			 const void *address);
+void record_function(struct lab_record *record, const char *key,
+		     const char *name);
 void record_order_cells(struct lab_record *record, const unsigned long *count,
 			unsigned int nr);
 

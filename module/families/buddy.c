@@ -2112,8 +2112,8 @@ static int buddy_path(struct lab_run *run)
 	}
 	record_number(&run->record, "order", order);
 	record_number(&run->record, "nr_rounds", i);
-	record_text(&run->record, "alloc_function", "%ps", path_alloc);
-	record_text(&run->record, "free_function", "%ps", path_free);
+	record_function(&run->record, "alloc_function", "path_alloc");
+	record_function(&run->record, "free_function", "path_free");
 	return err;
 }
 

@@ -254,10 +254,10 @@ static int ioremap_info(struct lab_run *run)
 	err = take_edu(run, &edu);
 	if (err)
 		return err;
-	record_text(&run->record, "area", "%p", edu.base);
+	record_address(&run->record, "area", edu.base);
 	record_text(&run->record, "phys", "%pa", &edu.phys);
 	record_number(&run->record, "size_bytes", edu.bytes);
-	record_text(&run->record, "caller", "%ps", take_edu);
+	record_function(&run->record, "caller", "take_edu");
 	err = lab_hold(run);
 	release_edu(&edu);
 	return err;

@@ -549,9 +549,11 @@ static void record_area(struct lab_record *record, const char *key,
 	record_cell(record, "size_bytes", size);
 	record_cell(record, "vmalloc", is_vmalloc_addr(area));
 	if (is_vmalloc_addr(area))
-		record_cell_text(record, "area", "%p", area);
-	else
+		record_cell_address(record, "area", area);
+	else if (PageSlab(virt_to_head_page(area)))
 		record_cell(record, "slab_pfn", head_pfn(area));
+	else
+		record_cell(record, "block_pfn", head_pfn(area));
 }
 
 static int kmalloc_kvmalloc(struct lab_run *run)

@@ -124,11 +124,11 @@ static int vmalloc_info(struct lab_run *run)
 		return lab_refuse(run, -ENOMEM, "no area of %zu bytes", size);
 	frame_walk(area, size, &area_frames);
 	frame_walk(area + PAGE_ALIGN(size), PAGE_SIZE, &guard);
-	record_text(&run->record, "area", "%p", area);
+	record_address(&run->record, "area", area);
 	record_number(&run->record, "size_bytes", size);
 	record_number(&run->record, "nr_pages", area_frames.nr_pages);
 	record_number(&run->record, "nr_guard_pages", guard.nr_holes);
-	record_text(&run->record, "caller", "%ps", vmalloc_area);
+	record_function(&run->record, "caller", "vmalloc_area");
 	err = lab_hold(run);
 	vfree(area);
 	return err;
@@ -436,8 +436,8 @@ static void record_neighbours(struct lab_run *run, void **area,
 		frame_walk(area[i], size, &inside);
 		frame_walk(end, closest, &gap);
 		record_row(&run->record, "pair.%u", nr_pairs++);
-		record_cell_text(&run->record, "lower", "%p", area[i]);
-		record_cell_text(&run->record, "upper", "%p", area[i + 1]);
+		record_cell_address(&run->record, "lower", area[i]);
+		record_cell_address(&run->record, "upper", area[i + 1]);
 		record_cell(&run->record, "lower_pages", inside.nr_pages);
 		record_cell(&run->record, "gap_pages", closest >> PAGE_SHIFT);
 		record_cell(&run->record, "gap_unmapped_pages", gap.nr_holes);
@@ -498,7 +498,7 @@ static int vmalloc_big(struct lab_run *run)
 	record_number(&run->record, "size_bytes", size);
 	record_number(&run->record, "kmalloc_max_bytes", KMALLOC_MAX_SIZE);
 	record_number(&run->record, "kmalloc_errno", block ? 0 : ENOMEM);
-	record_text(&run->record, "area", "%p", area);
+	record_address(&run->record, "area", area);
 	record_number(&run->record, "nr_pages", frames.nr_pages);
 	err = lab_hold(run);
 	vfree(area);
@@ -577,7 +577,7 @@ static int vmalloc_atomic(struct lab_run *run)
 			continue;
 		frame_walk(tries[i].area, PAGE_ALIGN(size), &frames);
 		record_cell(&run->record, "pages", frames.nr_pages);
-		record_cell_text(&run->record, "area", "%p", tries[i].area);
+		record_cell_address(&run->record, "area", tries[i].area);
 	}
 	if (!err)
 		err = lab_hold(run);
@@ -704,7 +704,7 @@ static int show_views(struct lab_run *run, void *vmapped, void *map_ram,
 	frame_walk(vmapped, nr << PAGE_SHIFT, &frames);
 	record_number(&run->record, "nr_pages", frames.nr_pages);
 	record_number(&run->record, "nr_runs", frames.nr_runs);
-	record_text(&run->record, "area", "%p", vmapped);
+	record_address(&run->record, "area", vmapped);
 	record_row(&run->record, "at.vmap");
 	record_place(run, vmapped);
 	record_row(&run->record, "at.map_ram");
@@ -783,8 +783,8 @@ static int vmalloc_lazy(struct lab_run *run)
 	}
 	if (again) {
 		record_number(&run->record, "size_bytes", nr << PAGE_SHIFT);
-		record_text(&run->record, "first", "%p", first);
-		record_text(&run->record, "again", "%p", again);
+		record_address(&run->record, "first", first);
+		record_address(&run->record, "again", again);
 		record_number(&run->record, "reused", again == first);
 		err = lab_hold(run);
 		vunmap(again);

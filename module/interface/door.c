@@ -345,16 +345,17 @@ static int layout_show(struct seq_file *seq, void *v)
 {
 	const struct door_table *table = seq->private;
 	const struct lab_place *place = &table->place;
+	char address[RECORD_ADDRESS_SIZE];
 	loff_t pos = *(loff_t *)v;
 
 	if (!pos) {
 		seq_puts(seq, "# index <pfn> <offset_bytes> <pages> <runs> <address>\n");
 		return 0;
 	}
-	seq_printf(seq, "%lld %lu %u %lu %lu %p\n", pos - 1,
+	record_hide_address(address, place->address);
+	seq_printf(seq, "%lld %lu %u %lu %lu %s\n", pos - 1,
 		   place->frames.first_pfn, place->offset_bytes,
-		   place->frames.nr_pages, place->frames.nr_runs,
-		   place->address);
+		   place->frames.nr_pages, place->frames.nr_runs, address);
 	return 0;
 }
 
