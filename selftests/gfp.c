@@ -434,6 +434,8 @@ TEST_F(gfp, account_root)
 	EXPECT_EQ(1, cell_of(record, "accounted", "nr_pages"));
 	EXPECT_EQ(0, cell_of(record, "plain", "charged"));
 	EXPECT_EQ(0, cell_of(record, "accounted", "charged"));
+	EXPECT_TRUE(text_is(record, "cgroup", "/"));
+	EXPECT_NE(NULL, text_of(record, "note"));
 }
 
 /* Bits of a task's flags (include/linux/sched.h), in /proc/<pid>/stat. */

@@ -6,6 +6,7 @@
 #define GROUP		"kmemlab-memcg"
 #define BESIDE		"kmemlab-beside"
 #define POOL		"selftest_memcg"
+#define CHARGE_BATCH	64	/* pages (include/linux/memcontrol.h) */
 
 FIXTURE(memcg) {};
 
@@ -101,6 +102,13 @@ static void check_kind(struct __test_metadata *_metadata,
 		TH_LOG("%s", kind->name);
 	EXPECT_GE(most + slack, held - before)
 		TH_LOG("%s", kind->name);
+	/* In the record as well, but for what each CPU is charged ahead. */
+	EXPECT_GE(CHARGE_BATCH * sysconf(_SC_NPROCESSORS_ONLN),
+		  llabs(number_of(&record, "charged_pages") -
+			least / (long long)PAGE_BYTES))
+		TH_LOG("%s", kind->name);
+	EXPECT_TRUE(text_is(&record, "cgroup", "/" GROUP));
+	EXPECT_EQ(NULL, text_of(&record, "note"));
 	/* Its own goes as well. */
 	EXPECT_GE(slack, after - before)
 		TH_LOG("%s", kind->name);
@@ -128,6 +136,7 @@ TEST_F(memcg, limit)
 {
 	static const char *const keys[] = { "low", "high", "max", "oom",
 					    "oom_kill" };
+	static struct record record;
 	long long beside;
 	pid_t pid;
 	int i;
@@ -153,6 +162,11 @@ TEST_F(memcg, limit)
 	EXPECT_EQ(ENOMEM, run_in_group(GROUP, 0,
 				       "pool.alloc name=" POOL " count=4000"));
 	EXPECT_EQ(0, pool_number(POOL, "nr_objects"));
+	/* It says whose limit that was. */
+	read_file(LAB "pools/result", record.text, sizeof(record.text));
+	EXPECT_NE(NULL, strstr(text_of(&record, "reason"), "cgroup /" GROUP
+			       " is at its memory.max of 8388608 bytes"))
+		TH_LOG("%s", text_of(&record, "reason"));
 	EXPECT_EQ(0, run_in_group(GROUP, 0, "pool.alloc name=" POOL " count=250"));
 	EXPECT_EQ(250, pool_number(POOL, "nr_objects"));
 	EXPECT_OK("pool.destroy name=" POOL);

@@ -10,7 +10,6 @@
  */
 #include <linux/fs.h>
 #include <linux/kernel.h>
-#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/sched.h>
@@ -18,6 +17,7 @@
 #include <linux/string.h>
 #include <linux/vmstat.h>
 
+#include "core/cgroup.h"
 #include "core/ledger.h"
 #include "core/record.h"
 
@@ -85,19 +85,6 @@ static void read_meminfo(s64 *pages)
 		pages[LEDGER_PERCPU] = meminfo_item(text, "\nPercpu:");
 	}
 	kfree(text);
-}
-
-static s64 memcg_item(void)
-{
-	s64 pages = 0;
-#ifdef CONFIG_MEMCG
-	struct mem_cgroup *memcg = get_mem_cgroup_from_mm(current->mm);
-
-	if (memcg)
-		pages = page_counter_read(&memcg->memory);
-	mem_cgroup_put(memcg);
-#endif
-	return pages;
 }
 
 static s64 node_item(enum node_stat_item item)
@@ -179,7 +166,7 @@ static void read_items(struct lab_ledger *ledger)
 
 	/* First, because it allocates. */
 	read_meminfo(pages);
-	pages[LEDGER_MEMCG] = memcg_item();
+	pages[LEDGER_MEMCG] = cgroup_pages();
 	pages[LEDGER_FREE] = ledger_free_pages();
 	pages[LEDGER_SLAB_RECLAIMABLE] = ledger_slab_pages(true);
 	pages[LEDGER_SLAB_UNRECLAIMABLE] = ledger_slab_pages(false);

@@ -15,6 +15,7 @@
 #include <linux/string.h>
 
 #include "core/budget.h"
+#include "core/cgroup.h"
 #include "core/family.h"
 #include "core/ledger.h"
 #include "engine/registry.h"
@@ -70,6 +71,7 @@ struct lab_job {
 	u64 duration_ns;
 	bool ran;
 	s64 unexplained_pages;
+	struct lab_cgroup_limits limits;
 };
 
 /* Finds family and experiment, and binds the arguments. */
@@ -263,6 +265,7 @@ int runner_run(const struct lab_call *call, const char *text, size_t len,
 
 	job->id = atomic64_inc_return(&last_run_id);
 	job->run.publish = publish_running;
+	cgroup_read_limits(&job->limits);
 	err = parse(job, call, text, len);
 	if (!err)
 		err = carry_out(job);
@@ -271,6 +274,8 @@ int runner_run(const struct lab_call *call, const char *text, size_t len,
 		err = job->run.record.error;
 	if (err && !job->run.reason[0])
 		lab_refuse(&job->run, err, "the kernel refused memory");
+	if (err == -ENOMEM)
+		cgroup_name_limit(&job->limits, job->run.reason);
 	if (err)
 		pr_debug("%s.%s: %s\n",
 			 job->experiment ? job->family->name : "unknown",

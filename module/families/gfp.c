@@ -11,10 +11,13 @@
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
+#include <linux/utsname.h>
 
 #include "compat/compat.h"
+#include "core/cgroup.h"
 #include "core/context.h"
 #include "core/family.h"
+#include "families/gfp_history.h"
 
 /* What drivers and subsystems ask with. */
 static const struct {
@@ -190,6 +193,7 @@ static int gfp_account(struct lab_run *run)
 		record_cell(&run->record, "nr_pages", 1UL << order);
 		record_cell(&run->record, "charged", PageMemcgKmem(page[i]));
 	}
+	cgroup_record(&run->record);
 	if (!err)
 		err = lab_hold(run);
 	for (i = 0; i < 2; i++)

@@ -7,6 +7,7 @@
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
+#include "core/cgroup.h"
 #include "core/context.h"
 #include "core/family.h"
 
@@ -97,6 +98,7 @@ static int memcg_charge(struct lab_run *run)
 	const struct memcg_kind *kind = &kinds[which];
 	size_t nr = DIV_ROUND_UP(lab_number(run, "bytes"), kind->bytes);
 	size_t copies = which == KIND_PERCPU ? num_possible_cpus() : 1;
+	s64 charged = cgroup_pages();
 	gfp_t gfp = GFP_LAB;
 	size_t held = 0;
 	void **objects;
@@ -128,6 +130,8 @@ static int memcg_charge(struct lab_run *run)
 	record_number(&run->record, "nr_objects", held);
 	record_number(&run->record, "copies", copies);
 	record_number(&run->record, "total_bytes", held * kind->bytes * copies);
+	record_signed(&run->record, "charged_pages", cgroup_pages() - charged);
+	cgroup_record(&run->record);
 	if (!err)
 		err = lab_hold(run);
 	while (held) {

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/cgroup.h>
+#include <linux/kernel.h>
+#include <linux/limits.h>
+#include <linux/memcontrol.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "core/cgroup.h"
+#include "core/command.h"
+#include "core/record.h"
+
+#ifdef CONFIG_MEMCG
+/**
+ * cgroup_pages() - what is charged to the cgroup of the task at work
+ *
+ * With what is charged to those below it; each CPU charges up to 64 pages ahead
+ * (MEMCG_CHARGE_BATCH).
+ *
+ * Context: Process context.
+ * Return: pages; 0 in the root cgroup, to which nothing is charged.
+ */
+s64 cgroup_pages(void)
+{
+	struct mem_cgroup *memcg = get_mem_cgroup_from_mm(current->mm);
+	s64 pages = 0;
+
+	if (memcg)
+		pages = page_counter_read(&memcg->memory);
+	mem_cgroup_put(memcg);
+	return pages;
+}
+
+/**
+ * cgroup_record() - add the cgroup of the task at work to a record
+ * @record:	gets its path and, if that is the root, a note that nothing is charged
+ *
+ * Context: Process context, may sleep.
+ */
+void cgroup_record(struct lab_record *record)
+{
+	struct mem_cgroup *memcg = get_mem_cgroup_from_mm(current->mm);
+	char *path = kmalloc(PATH_MAX, GFP_KERNEL);
+
+	if (memcg && path && cgroup_path(memcg->css.cgroup, path, PATH_MAX) > 0) {
+		record_text(record, "cgroup", "%s", path);
+		if (!memcg->css.parent)
+			record_text(record, "note",
+				    "nothing is charged to the root cgroup");
+	}
+	kfree(path);
+	mem_cgroup_put(memcg);
+}
+
+static struct mem_cgroup *parent_of(struct mem_cgroup *memcg)
+{
+	return mem_cgroup_from_css(memcg->css.parent);
+}
+
+/**
+ * cgroup_read_limits() - look how often limits have been reached
+ * @limits:	filled in
+ *
+ * Context: Process context.
+ */
+void cgroup_read_limits(struct lab_cgroup_limits *limits)
+{
+	struct mem_cgroup *own = get_mem_cgroup_from_mm(current->mm), *memcg;
+
+	limits->nr = 0;
+	for (memcg = own; memcg && limits->nr < CGROUP_DEPTH;
+	     memcg = parent_of(memcg))
+		limits->nr_reached[limits->nr++] = atomic_long_read(
+			&memcg->memory_events_local[MEMCG_MAX]);
+	mem_cgroup_put(own);
+}
+
+/**
+ * cgroup_name_limit() - say which cgroup had no more room
+ * @before:	what cgroup_read_limits() found before memory was asked for
+ * @reason:	LAB_REASON_SIZE bytes; if a limit has been reached since, its end says
+ *		whose and which
+ *
+ * Context: Process context, may sleep.
+ */
+void cgroup_name_limit(const struct lab_cgroup_limits *before, char *reason)
+{
+	struct mem_cgroup *own = get_mem_cgroup_from_mm(current->mm), *memcg = own;
+	char *path = kmalloc(PATH_MAX, GFP_KERNEL);
+	size_t len = strlen(reason);
+	unsigned int i;
+
+	for (i = 0; memcg && i < before->nr; i++, memcg = parent_of(memcg))
+		if (atomic_long_read(&memcg->memory_events_local[MEMCG_MAX]) !=
+		    before->nr_reached[i])
+			break;
+	if (memcg && i < before->nr && path &&
+	    cgroup_path(memcg->css.cgroup, path, PATH_MAX) > 0)
+		scnprintf(reason + len, LAB_REASON_SIZE - len,
+			  ": cgroup %.64s is at its memory.max of %lu bytes", path,
+			  READ_ONCE(memcg->memory.max) * PAGE_SIZE);
+	kfree(path);
+	mem_cgroup_put(own);
+}
+#else
+s64 cgroup_pages(void)
+{
+	return 0;
+}
+
+void cgroup_record(struct lab_record *record)
+{
+}
+
+void cgroup_read_limits(struct lab_cgroup_limits *limits)
+{
+	limits->nr = 0;
+}
+
+void cgroup_name_limit(const struct lab_cgroup_limits *before, char *reason)
+{
+}
+#endif
