@@ -73,6 +73,21 @@ budget_parameter()
 	load 1048576 && refused_by budget 300
 }
 
+# As commands have them: with K, M or G, and nothing else behind the number.
+parameter_units()
+{
+	for wrong in 1X -1 M 1MB 1.5G "" "1 M"; do
+		unload
+		load "$wrong" 2>/dev/null && return 1
+	done
+	for right in "900K 921600" "64M 67108864" "1G 1073741824" "0x10K 16384"; do
+		unload
+		load "${right% *}" || return
+		[ "$(cat "$LAB/budget_bytes")" = "${right#* }" ] || return
+	done
+	unload
+}
+
 # small_budget BYTES: each experiment, and a pool with a reserve, does with so much, or is
 # refused with that for the reason; what it had until then is given back, by a worker
 # some of it.
@@ -174,9 +189,10 @@ free_memory_returns()
 	[ "$lost" -lt "$CYCLES" ]
 }
 
-plan 9
+plan 10
 result unload.pools_full pools_full
 result unload.budget_parameter budget_parameter
+result unload.parameter_units parameter_units
 result unload.small_budgets small_budgets
 result unload.floor_parameter floor_parameter
 result unload.debugfs_open held_open "$LAB/experiments"

@@ -8,9 +8,11 @@
  * nearly full machine into the OOM killer.
  */
 #include <linux/atomic.h>
+#include <linux/ctype.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/moduleparam.h>
 
 #include "core/budget.h"
 #include "core/command.h"
@@ -18,17 +20,40 @@
 #define BUDGET_DEFAULT_SHARE	4	/* of RAM may be held */
 #define FLOOR_DEFAULT_SHARE	16	/* of RAM must stay available */
 
+/* Bytes as commands have them: decimal or hexadecimal, with an optional K, M or G. */
+static int set_bytes(const char *text, const struct kernel_param *param)
+{
+	char *end;
+	u64 bytes;
+
+	/* memparse() takes a sign, and nothing at all. */
+	if (!isdigit(*text))
+		return -EINVAL;
+	bytes = memparse(text, &end);
+	if (*end == '\n')
+		end++;
+	if (*end)
+		return -EINVAL;
+	*(unsigned long long *)param->arg = bytes;
+	return 0;
+}
+
+static const struct kernel_param_ops bytes_ops = {
+	.set = set_bytes,
+	.get = param_get_ullong,
+};
+
 static unsigned long long budget_bytes;
-module_param(budget_bytes, ullong, 0444);
+module_param_cb(budget_bytes, &bytes_ops, &budget_bytes, 0444);
 MODULE_PARM_DESC(budget_bytes,
-		 "most bytes the lab may hold (default: a quarter of RAM)");
+		 "most bytes the lab may hold, with K, M or G (default: a quarter of RAM)");
 
 static unsigned long long floor_bytes;
-module_param(floor_bytes, ullong, 0444);
+module_param_cb(floor_bytes, &bytes_ops, &floor_bytes, 0444);
 MODULE_PARM_DESC(floor_bytes,
-		 "bytes that must stay available (default: a sixteenth of RAM)");
+		 "bytes that must stay available, likewise (default: a sixteenth of RAM)");
 
-static atomic64_t held_bytes = ATOMIC64_INIT(0);
+static atomic64_t charged_bytes = ATOMIC64_INIT(0);
 
 /**
  * budget_init() - fill in the limits that no parameter gave
