@@ -272,6 +272,38 @@ TEST_F(interface, counts)
 		  number_of(&after, "nr_unsupported"));
 }
 
+/* Where debugfs is closed /proc tells the parameters, too. */
+TEST_F(interface, help_in_proc)
+{
+	static char all[1 << 17], own[1 << 16], wanted[1 << 17];
+	char path[64], *line, *rest = own;
+	size_t len = 0;
+
+	ASSERT_LT(0, read_file(RUN, all, sizeof(all)));
+	snprintf(path, sizeof(path), LAB "buddy/run");
+	ASSERT_LT(0, read_file(path, own, sizeof(own)));
+	while ((line = strsep(&rest, "\n")) && *line) {
+		char name[64];
+		int at = 0;
+
+		/* A name is typed with its family there. */
+		if (sscanf(line, "%63[a-z_] %n", name, &at) == 1 && *line != ' ') {
+			char typed[80];
+
+			snprintf(typed, sizeof(typed), "buddy.%s", name);
+			len += snprintf(wanted + len, sizeof(wanted) - len,
+					"%-12s %s\n", typed, line + at);
+		} else {
+			len += snprintf(wanted + len, sizeof(wanted) - len, "%s\n",
+					line);
+		}
+	}
+	EXPECT_LT(1000, len);
+	EXPECT_NE(NULL, strstr(all, wanted));
+	EXPECT_NE(NULL, strstr(all, "\npool.create "));
+	EXPECT_NE(NULL, strstr(all, "\n  allocator=slab "));
+}
+
 /* Every record begins alike, and is the same through either door. */
 TEST_F(interface, record_head)
 {

@@ -387,10 +387,29 @@ static void show_allocators(struct lab_record *record,
 	}
 }
 
+/* @prefix: what stands before the names, as where a family and a dot must be typed */
+static void show_help(struct lab_record *record, const struct lab_family *shown,
+		      const char *prefix, const char *dot)
+{
+	const struct lab_family *const *family;
+	const struct lab_experiment *e;
+	char name[2 * LAB_WORD_MAX];
+
+	for (e = shown->experiments; e->name; e++) {
+		snprintf(name, sizeof(name), "%s%s%s", prefix, dot, e->name);
+		record_text(record, "", "%-12s %s", name, e->help);
+		show_params(record, e->params);
+		if (!e->more_params)
+			continue;
+		for (family = lab_families; *family; family++)
+			show_allocators(record, (*family)->allocators);
+	}
+}
+
 /**
  * runner_show_help() - add what a family can do to a record
  * @record:	the record
- * @object:	a &struct lab_family
+ * @family:	a &struct lab_family
  *
  * Each experiment with its sentence, then each of its parameters with its
  * range, its meaning and, in brackets, its default.
@@ -398,20 +417,28 @@ static void show_allocators(struct lab_record *record,
  * Context: Process context, may sleep.
  * Return: 0.
  */
-int runner_show_help(struct lab_record *record, void *object)
+int runner_show_help(struct lab_record *record, void *family)
+{
+	show_help(record, family, "", "");
+	return 0;
+}
+
+/**
+ * runner_show_all_help() - add what all families can do to a record
+ * @record:	the record
+ * @unused:	nothing
+ *
+ * As runner_show_help(), with the name of the family before that of the experiment.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0.
+ */
+int runner_show_all_help(struct lab_record *record, void *unused)
 {
 	const struct lab_family *const *family;
-	const struct lab_family *shown = object;
-	const struct lab_experiment *e;
 
-	for (e = shown->experiments; e->name; e++) {
-		record_text(record, "", "%-12s %s", e->name, e->help);
-		show_params(record, e->params);
-		if (!e->more_params)
-			continue;
-		for (family = lab_families; *family; family++)
-			show_allocators(record, (*family)->allocators);
-	}
+	for (family = lab_families; *family; family++)
+		show_help(record, *family, (*family)->name, ".");
 	return 0;
 }
 

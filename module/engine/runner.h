@@ -25,6 +25,7 @@ int runner_run(const struct lab_call *call, const char *text, size_t len,
 char *runner_last(const struct lab_family *family, size_t *len);
 int runner_show_stats(struct lab_record *record, void *family);
 int runner_show_help(struct lab_record *record, void *family);
+int runner_show_all_help(struct lab_record *record, void *unused);
 int runner_show_experiments(struct lab_record *record, void *unused);
 void runner_exit(void);
 

@@ -477,7 +477,7 @@ const struct lab_door proc_doors[DOORS_MAX] = {
 	{ .name = "summary", .mode = 0444, .show = show_summary,
 	  .show_public = show_limits },
 	{ .name = "pools", .mode = 0400, .rows = &pools_rows },
-	{ .name = "run", .mode = 0600, .show = runner_show_experiments,
+	{ .name = "run", .mode = 0600, .show = runner_show_all_help,
 	  .commands = true },
 	{ .name = "result", .mode = 0400, .last = true },
 	{}
