@@ -355,6 +355,75 @@ TEST_F(gfp, context)
 	}
 }
 
+/*
+ * What the logs of older kernels show, where each mask stands beside its names from 4.6
+ * on; before that by include/linux/gfp.h of 3.10.
+ */
+static const struct {
+	const char *kernel, *names;
+	unsigned int bits;
+	bool sleeps, kswapd;
+} logged[] = {
+	{ "3.10", "GFP_KERNEL", 0xd0, true, true },
+	{ "3.10", "GFP_HIGHUSER_MOVABLE", 0x200da, true, true },
+	{ "3.10", "GFP_ATOMIC", 0x20, false, true },
+	{ "4.9", "GFP_KERNEL", 0x24000c0, true, true },
+	{ "4.9.0-19-amd64", "GFP_HIGHUSER_MOVABLE", 0x24200ca, true, true },
+	{ "4.14", "GFP_KERNEL", 0x14000c0, true, true },
+	{ "4.14.336", "GFP_ATOMIC", 0x1080020, false, true },
+	{ "4.15", "GFP_HIGHUSER_MOVABLE", 0x14200ca, true, true },
+	{ "4.19", "GFP_KERNEL", 0x6000c0, true, true },
+	{ "4.18.0-372.el8", "GFP_HIGHUSER_MOVABLE", 0x6200ca, true, true },
+	{ "5.4", "GFP_HIGHUSER_MOVABLE", 0x100cca, true, true },
+	{ "5.10", "GFP_ATOMIC", 0xa20, false, true },
+	{ "5.15", "GFP_KERNEL", 0xcc0, true, true },
+	{ "6.12", "GFP_ATOMIC", 0x820, false, true },
+	{ "4.14", "GFP_KERNEL|__GFP_NOWARN|__GFP_NORETRY", 0x14012c0, true, true },
+};
+
+/* Masks of an older kernel's log are that kernel's, and names have the bits it gave. */
+TEST_F(gfp, decode_old)
+{
+	struct record *record;
+	char bits[16];
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(logged); i++) {
+		record = run("gfp.decode bits=%#x kernel=%s", logged[i].bits,
+			     logged[i].kernel);
+		ASSERT_EQ(0, record->err);
+		EXPECT_TRUE(text_is(record, "kernel", logged[i].kernel));
+		EXPECT_TRUE(cell_is(record, "asked", "names", logged[i].names))
+			TH_LOG("%s: %s", logged[i].kernel,
+			       text_of(record, "asked"));
+		EXPECT_EQ(logged[i].sleeps, cell_of(record, "asked", "sleeps"));
+		EXPECT_EQ(logged[i].kswapd, cell_of(record, "asked", "kswapd"));
+		record = run("gfp.decode text=%s kernel=%s", logged[i].names,
+			     logged[i].kernel);
+		ASSERT_EQ(0, record->err);
+		snprintf(bits, sizeof(bits), "%#x", logged[i].bits);
+		EXPECT_TRUE(cell_is(record, "asked", "bits", bits));
+	}
+	EXPECT_EQ(EINVAL, run("gfp.decode text=__GFP_WAIT kernel=4.14")->err);
+	EXPECT_EQ(EINVAL, run("gfp.decode text=GFP_NONE")->err);
+	EXPECT_EQ(EINVAL, run("gfp.decode text=GFP_KERNEL bits=1")->err);
+	EXPECT_EQ(ERANGE, run("gfp.decode bits=1 kernel=2.6")->err);
+	EXPECT_EQ(ERANGE, run("gfp.decode bits=1 kernel=new")->err);
+}
+
+/* Without another kernel's they are this one's, and the record says so. */
+TEST_F(gfp, decode_text)
+{
+	struct utsname name;
+	struct record *record = run("gfp.decode text=GFP_KERNEL|__GFP_COMP");
+
+	uname(&name);
+	ASSERT_EQ(0, record->err);
+	EXPECT_TRUE(text_is(record, "kernel", name.release));
+	/* By the kernel's own words. */
+	EXPECT_TRUE(cell_is(record, "asked", "names", "GFP_KERNEL|__GFP_COMP"));
+}
+
 /* The inode of the cgroup that a frame is charged to, or 0. */
 static uint64_t charged_to(unsigned long pfn)
 {

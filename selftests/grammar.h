@@ -65,7 +65,7 @@ static inline bool parse_param(const char *line, struct param *param)
 			param->def = strtoull(strrchr(line, '[') + 1, NULL, 0);
 		return true;
 	}
-	if (!strcmp(values, "NAME")) {
+	if (!strcmp(values, "NAME") || !strcmp(values, "TEXT")) {
 		param->type = WORD;
 		return true;
 	}

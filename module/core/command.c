@@ -332,6 +332,8 @@ int command_bind(const struct lab_command *cmd, const struct lab_param *params,
 		else if (param->type == LAB_CHOICE)
 			err = bind_choice(param, value, &args->number[i],
 					  reason);
+		else if (param->type == LAB_TEXT)
+			args->text[i] = value;
 		else
 			err = bind_word(param, value, args->word[i], reason);
 		if (err)
@@ -377,4 +379,19 @@ const char *args_word(const struct lab_args *args, const char *name)
 	int i = param_index(args, name);
 
 	return i < 0 ? "" : args->word[i];
+}
+
+/**
+ * args_text() - value of a LAB_TEXT
+ * @args:	arguments that command_bind() filled in
+ * @name:	name of a parameter in its tables
+ *
+ * Context: Any.
+ * Return: the text; NULL where it was not given or is in neither table.
+ */
+const char *args_text(const struct lab_args *args, const char *name)
+{
+	int i = param_index(args, name);
+
+	return i < 0 ? NULL : args->text[i];
 }

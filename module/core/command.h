@@ -30,11 +30,13 @@ typedef unsigned long long u64;
  *		for 2^10, 2^20 or 2^30
  * @LAB_CHOICE:	one of a list of words; the value is its index
  * @LAB_WORD:	a name of the user's: letters, digits, '_' and '-'
+ * @LAB_TEXT:	anything without blanks, for the command itself to read
  */
 enum lab_param_type {
 	LAB_NUMBER,
 	LAB_CHOICE,
 	LAB_WORD,
+	LAB_TEXT,
 };
 
 /**
@@ -68,11 +70,14 @@ struct lab_param {
  *		NULL
  * @number:	value of each LAB_NUMBER, index of each LAB_CHOICE
  * @word:	value of each LAB_WORD, "" where it was not given
+ * @text:	value of each LAB_TEXT, NULL where it was not given; points into the
+ *		command
  */
 struct lab_args {
 	const struct lab_param *params[2];
 	u64 number[LAB_PARAMS_MAX];
 	char word[LAB_PARAMS_MAX][LAB_WORD_MAX + 1];
+	const char *text[LAB_PARAMS_MAX];
 };
 
 /**
@@ -103,5 +108,6 @@ int command_bind(const struct lab_command *cmd, const struct lab_param *params,
 
 u64 args_number(const struct lab_args *args, const char *name);
 const char *args_word(const struct lab_args *args, const char *name);
+const char *args_text(const struct lab_args *args, const char *name);
 
 #endif

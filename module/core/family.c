@@ -94,3 +94,16 @@ const char *lab_word(const struct lab_run *run, const char *name)
 {
 	return args_word(&run->args, name);
 }
+
+/**
+ * lab_text() - value of a text
+ * @run:	the command
+ * @name:	a parameter of its experiment
+ *
+ * Context: Any.
+ * Return: the text, which goes with the command; NULL where it did not give it.
+ */
+const char *lab_text(const struct lab_run *run, const char *name)
+{
+	return args_text(&run->args, name);
+}

@@ -208,8 +208,11 @@ __printf(3, 4)
 int lab_refuse(struct lab_run *run, int err, const char *fmt, ...);
 int lab_hold(struct lab_run *run);
 int lab_charge(struct lab_run *run, u64 bytes);
+int lab_source_charge(struct lab_source *source, struct lab_run *run, u64 bytes);
+void lab_source_uncharge(struct lab_source *source);
 u64 lab_number(const struct lab_run *run, const char *name);
 const char *lab_word(const struct lab_run *run, const char *name);
+const char *lab_text(const struct lab_run *run, const char *name);
 
 /* For experiments whose subject is to be looked at while it exists. */
 #define LAB_HOLD_PARAM \

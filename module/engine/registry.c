@@ -39,7 +39,7 @@ static bool bad_default(const struct lab_param *p)
 {
 	u64 i;
 
-	if (p->required || p->type == LAB_WORD)
+	if (p->required || p->type == LAB_WORD || p->type == LAB_TEXT)
 		return false;
 	if (p->type == LAB_NUMBER)
 		return p->def < p->min || p->def > p->max;

@@ -350,6 +350,8 @@ static void show_param(struct lab_record *record, const struct lab_param *param)
 
 	if (param->type == LAB_WORD) {
 		scnprintf(values, sizeof(values), "NAME");
+	} else if (param->type == LAB_TEXT) {
+		scnprintf(values, sizeof(values), "TEXT");
 	} else if (param->type == LAB_CHOICE) {
 		for (i = 0; param->choices[i]; i++)
 			len += scnprintf(values + len, sizeof(values) - len,
@@ -365,6 +367,9 @@ static void show_param(struct lab_record *record, const struct lab_param *param)
 	else if (param->type == LAB_CHOICE)
 		record_text(record, "", "    %s=%s  %s [%s]", param->name,
 			    values, param->help, param->choices[param->def]);
+	else if (param->type == LAB_TEXT)
+		record_text(record, "", "    %s=%s  %s []", param->name, values,
+			    param->help);
 	else
 		record_text(record, "", "    %s=%s  %s [%llu]", param->name,
 			    values, param->help, param->def);

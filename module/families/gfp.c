@@ -62,16 +62,64 @@ static void record_flags(struct lab_record *record, const char *key, gfp_t gfp)
 	record_cell(record, "reserve", !!(gfp & __GFP_HIGH));
 }
 
+/* The same of the bits of another kernel, by what is known of its flags. */
+static void record_old_flags(struct lab_record *record, unsigned int version,
+			     u32 bits)
+{
+	u32 sleeps = gfp_bits_of_name(version, "__GFP_WAIT") |
+		     gfp_bits_of_name(version, "__GFP_DIRECT_RECLAIM");
+	u32 kswapd = gfp_bits_of_name(version, "__GFP_KSWAPD_RECLAIM");
+	u32 no_kswapd = gfp_bits_of_name(version, "__GFP_NO_KSWAPD");
+	char text[GFP_TEXT_SIZE];
+
+	gfp_text_of_bits(version, bits, text);
+	record_row(record, "asked");
+	record_cell_text(record, "bits", "%#x", bits);
+	record_cell_text(record, "names", "%s", text);
+	/* The four bits that choose it have stayed the same. */
+	record_cell_text(record, "zone", "%s", zone_name((__force gfp_t)bits));
+	record_cell(record, "sleeps", !!(bits & sleeps));
+	record_cell(record, "io", !!(bits & gfp_bits_of_name(version, "__GFP_IO")));
+	record_cell(record, "fs", !!(bits & gfp_bits_of_name(version, "__GFP_FS")));
+	/* Before there was a flag that wakes it, there was one that does not. */
+	record_cell(record, "kswapd", kswapd ? !!(bits & kswapd) :
+					       !(bits & no_kswapd));
+	record_cell(record, "reserve",
+		    !!(bits & gfp_bits_of_name(version, "__GFP_HIGH")));
+}
+
+/* Bits, or names of them, of this kernel or of another. */
+static int decode_asked(struct lab_run *run, const char *text, const char *kernel)
+{
+	unsigned int version = gfp_kernel_version(kernel ?: init_utsname()->release);
+	u32 bits = lab_number(run, "bits");
+	char unknown[32];
+
+	if (!version)
+		return lab_refuse(run, -ERANGE,
+				  "kernel=%.20s is no release from 3.10 on", kernel);
+	if (text && bits)
+		return lab_refuse(run, -EINVAL, "bits= or text=, not both");
+	if (text && !gfp_bits_of_text(version, text, &bits, unknown))
+		return lab_refuse(run, -EINVAL, "kernel %s has no flag called %s",
+				  kernel ?: init_utsname()->release, unknown);
+	/* Names of the kernel's own are better than any table. */
+	if (kernel)
+		record_old_flags(&run->record, version, bits);
+	else
+		record_flags(&run->record, "asked", (__force gfp_t)bits);
+	return 0;
+}
+
 static int gfp_decode(struct lab_run *run)
 {
-	gfp_t asked = (__force gfp_t)lab_number(run, "bits");
+	const char *text = lab_text(run, "text"), *kernel = lab_text(run, "kernel");
 	unsigned int i;
 	char key[16];
 
-	if (asked) {
-		record_flags(&run->record, "asked", asked);
-		return 0;
-	}
+	record_text(&run->record, "kernel", "%s", kernel ?: init_utsname()->release);
+	if (text || kernel || lab_number(run, "bits"))
+		return decode_asked(run, text, kernel);
 	for (i = 0; i < ARRAY_SIZE(requests); i++)
 		record_flags(&run->record, requests[i].name, requests[i].gfp);
 	for (i = 0; i < __GFP_BITS_SHIFT; i++) {
@@ -274,7 +322,11 @@ static int gfp_scope(struct lab_run *run)
 
 static const struct lab_param decode_params[] = {
 	{ .name = "bits", .help = "flags to decode; 0: all that have names",
-	  .max = (__force unsigned int)__GFP_BITS_MASK },
+	  .max = U32_MAX },
+	{ .name = "text", .help = "the same by name, such as GFP_KERNEL|__GFP_NOWARN",
+	  .type = LAB_TEXT },
+	{ .name = "kernel", .help = "whose flags they are, such as 4.14; none: this one's",
+	  .type = LAB_TEXT },
 	{}
 };
 
