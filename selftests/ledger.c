@@ -319,6 +319,42 @@ TEST_F_TIMEOUT(ledger, nothing_lost, 480)
 }
 
 /*
+ * What is given back is counted: the free pages have changed by what was freed less what
+ * was allocated, in the record and in the kernel's own counters.
+ */
+TEST_F_TIMEOUT(ledger, frees, 480)
+{
+	FILE *file = fopen(LAB "experiments", "r");
+	struct record *record;
+	char name[64];
+
+	ASSERT_NE(NULL, file);
+	while (next_experiment(file, name)) {
+		long long free, freed, allocated, inside, outside = 0;
+		int tries;
+
+		for (tries = 0; may_try(tries); tries++) {
+			free = read_free_pages();
+			freed = vmstat_number("pgfree");
+			allocated = pages_allocated();
+			record = run("%s", name);
+			outside = vmstat_number("pgfree") - freed -
+				  (pages_allocated() - allocated) -
+				  (read_free_pages() - free);
+			inside = number_of(record, "ledger.freed_pages") -
+				 number_of(record, "ledger.allocated_pages") -
+				 number_of(record, "ledger.free_pages");
+			if (!outside && !inside)
+				break;
+		}
+		EXPECT_LT(tries, QUIET_TRIES)
+		TH_LOG("%s: %lld pages in the record, %lld in vmstat", name,
+		       inside, outside);
+	}
+	fclose(file);
+}
+
+/*
  * Of all commands since the module was loaded, this program's among them, the
  * ledger explains more than half to the page: the median remainder is 0.
  */

@@ -721,7 +721,7 @@ static int types_still(void *arg)
 	bool ok = true;
 
 	spin_lock(&pcp->lock);
-	while (hoard_pop(&b->seeds))
+	while (hoard_pop_past_lists(&b->seeds))
 		;
 	count_types(b, TYPES_START);
 	for (type = 0; ok && type < MIGRATE_PCPTYPES; type++) {

@@ -5,6 +5,7 @@
  */
 #include <linux/mm.h>
 #include <linux/mmzone.h>
+#include <linux/vmstat.h>
 
 #include "compat/compat.h"
 #include "core/context.h"
@@ -120,6 +121,37 @@ bool hoard_pop(struct lab_hoard *hoard)
 	return true;
 }
 
+static unsigned long nr_freed_here(void)
+{
+#ifdef CONFIG_VM_EVENT_COUNTERS
+	return this_cpu_read(vm_event_states.event[PGFREE]);
+#else
+	return 0;
+#endif
+}
+
+/**
+ * hoard_pop_past_lists() - give back the block that came last, past the CPU's lists
+ * @hoard:	the hoard
+ *
+ * Before 6.10 such a free is not counted: free_unref_page() leaves that to the lists that
+ * it does not reach, and free_one_page() has no part in it.  So it is counted here, where
+ * the kernel has not done so.
+ *
+ * Context: Any; the caller holds the lock of this CPU's lists of the block's zone, so
+ * that the kernel does not find room there (mm/page_alloc.c, free_unref_page()).
+ * Return: whether there was one.
+ */
+bool hoard_pop_past_lists(struct lab_hoard *hoard)
+{
+	unsigned long nr_freed = nr_freed_here(), nr_pages = hoard->nr_pages;
+	bool popped = hoard_pop(hoard);
+
+	if (popped && nr_freed_here() == nr_freed)
+		count_vm_events(PGFREE, nr_pages - hoard->nr_pages);
+	return popped;
+}
+
 /**
  * hoard_free() - give back all blocks
  * @hoard:	the hoard; ready for use again afterwards
@@ -153,7 +185,7 @@ void hoard_free_past_lists(struct lab_hoard *hoard)
 		migrate_disable();
 		pcp = this_cpu_ptr(page_zone(page)->per_cpu_pageset);
 		spin_lock(&pcp->lock);
-		hoard_pop(hoard);
+		hoard_pop_past_lists(hoard);
 		spin_unlock(&pcp->lock);
 		migrate_enable();
 		cond_resched();

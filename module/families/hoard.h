@@ -32,6 +32,7 @@ struct page *hoard_take(struct lab_hoard *hoard, gfp_t gfp, int nid,
 int hoard_dry(struct lab_run *run, struct lab_hoard *hoard, struct zone *zone,
 	      gfp_t gfp);
 bool hoard_pop(struct lab_hoard *hoard);
+bool hoard_pop_past_lists(struct lab_hoard *hoard);
 void hoard_free(struct lab_hoard *hoard);
 void hoard_free_past_lists(struct lab_hoard *hoard);
 
