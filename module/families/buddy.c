@@ -16,6 +16,7 @@
 #include <linux/slab.h>
 
 #include "compat/compat.h"
+#include "core/budget.h"
 #include "core/context.h"
 #include "core/family.h"
 #include "core/frame.h"
@@ -838,20 +839,56 @@ static int buddy_migratetype(struct lab_run *run)
 	return err;
 }
 
+/**
+ * struct buddy_split_zone - a zone of which every second page is held
+ * @zone:	the zone
+ * @gfp:	flags of requests that it is the first to be asked for, and no other
+ * @order:	of the blocks that are to be had no more
+ * @kept:	every second page of each block that was
+ * @others:	the others, until they are freed
+ */
+struct buddy_split_zone {
+	struct zone *zone;
+	gfp_t gfp;
+	unsigned int order;
+	struct lab_hoard kept;
+	struct lab_hoard others;
+};
+
+/*
+ * With its lists locked, what a CPU asks for passes them by (rmqueue()): of the order
+ * of a huge page they have blocks of their own.
+ */
+static struct page *block_of_zone(const struct buddy_split_zone *b,
+				  unsigned int order, gfp_t gfp)
+{
+	struct per_cpu_pages *pcp;
+	struct page *page;
+
+	migrate_disable();
+	pcp = this_cpu_ptr(b->zone->per_cpu_pageset);
+	spin_lock(&pcp->lock);
+	page = alloc_pages_node(zone_to_nid(b->zone), b->gfp | gfp, order);
+	spin_unlock(&pcp->lock);
+	migrate_enable();
+	if (page && page_zone(page) != b->zone) {
+		__free_pages(page, order);
+		page = NULL;
+	}
+	return page;
+}
+
 /*
  * Takes each block of the order and larger, keeps every second page of it and
  * frees the others: no two that are free can merge.
  */
-static int keep_every_second(struct lab_run *run, struct lab_hoard *kept,
-			     struct zone *zone, unsigned int min_order)
+static int keep_every_second(struct lab_run *run, struct buddy_split_zone *b)
 {
 	int order = MAX_PAGE_ORDER, err = 0;
-	struct lab_hoard others;
 
-	hoard_init(&others);
-	while (!err && order >= (int)min_order) {
-		struct page *page =
-			small_zone_block(zone, __GFP_MEMALLOC, order);
+	while (!err && order >= (int)b->order) {
+		/* No mark keeps the last of them, as half of it is given back. */
+		struct page *page = block_of_zone(b, order, __GFP_MEMALLOC);
 		unsigned int i;
 
 		if (!page) {
@@ -860,11 +897,14 @@ static int keep_every_second(struct lab_run *run, struct lab_hoard *kept,
 		}
 		split_page(page, order);
 		for (i = 0; i < 1U << order; i += 2) {
-			hoard_add(kept, page + i, 0);
-			hoard_add(&others, page + i + 1, 0);
+			hoard_add(&b->kept, page + i, 0);
+			hoard_add(&b->others, page + i + 1, 0);
 		}
-		hoard_free_past_lists(&others);
+		hoard_free_past_lists(&b->others);
 		err = context_breathe(run->reason);
+		/* Others allocate too: see that the floor still holds. */
+		if (!err)
+			err = budget_check_floor(0, run->reason);
 	}
 	return err;
 }
@@ -878,44 +918,71 @@ static void record_answer(struct lab_run *run, const char *row,
 		record_cell(&run->record, "pfn", page_to_pfn(page));
 }
 
-static void ask_for(struct lab_run *run, const char *row, struct zone *zone,
-		    unsigned int order)
+static void ask_for(struct lab_run *run, const char *row,
+		    const struct buddy_split_zone *b)
 {
-	struct page *page = small_zone_block(zone, 0, order);
+	struct page *page = block_of_zone(b, b->order, 0);
 
 	record_answer(run, row, page);
 	if (page)
-		__free_pages(page, order);
+		__free_pages(page, b->order);
+}
+
+/* The zone that the command names, or one that is small. */
+static int choose_zone(struct lab_run *run, struct buddy_split_zone *b)
+{
+	static const gfp_t gfp[] = { 0, GFP_DMA, GFP_DMA32, 0 };
+	unsigned int which = lab_number(run, "zone");
+	unsigned int nid = lab_number(run, "node");
+	int err;
+
+	if (!which) {
+		b->zone = small_zone(run);
+		b->gfp = GFP_DMA;
+		return b->zone ? 0 : -EOPNOTSUPP;
+	}
+	err = check_node(run, nid);
+	if (err)
+		return err;
+	b->gfp = gfp[which];
+	b->zone = &NODE_DATA(nid)->node_zones[gfp_zone(b->gfp)];
+	if (managed_zone(b->zone))
+		return 0;
+	return lab_refuse(run, -EOPNOTSUPP, "node %u has no memory in zone %s",
+			  nid, b->zone->name);
 }
 
 static int buddy_fragmentation(struct lab_run *run)
 {
-	unsigned int order = lab_number(run, "order");
-	struct zone *zone = small_zone(run);
+	struct buddy_split_zone b = { .order = lab_number(run, "order") };
 	unsigned long nr_free[NR_PAGE_ORDERS];
-	struct lab_hoard kept;
 	int err;
 
-	if (!zone)
-		return -EOPNOTSUPP;
-	err = lab_charge(run, zone_managed_pages(zone) * PAGE_SIZE);
+	err = choose_zone(run, &b);
 	if (err)
 		return err;
-	hoard_init(&kept);
-	err = keep_every_second(run, &kept, zone, order);
+	b.gfp |= GFP_STILL | __GFP_THISNODE;
+	hoard_init(&b.kept);
+	hoard_init(&b.others);
+	/* Half of what is free, and a block of which the half is still to be freed. */
+	err = lab_charge(run, (zone_free_pages(b.zone) / 2 +
+			       (1UL << MAX_PAGE_ORDER)) * PAGE_SIZE);
+	if (err)
+		return err;
+	err = keep_every_second(run, &b);
 	if (!err) {
-		record_number(&run->record, "order", order);
-		record_number(&run->record, "node", zone_to_nid(zone));
-		record_text(&run->record, "zone", "%s", zone->name);
-		ask_for(run, "fragmented", zone, order);
-		read_free_lists(zone, nr_free);
+		record_number(&run->record, "order", b.order);
+		record_number(&run->record, "node", zone_to_nid(b.zone));
+		record_text(&run->record, "zone", "%s", b.zone->name);
+		ask_for(run, "fragmented", &b);
+		read_free_lists(b.zone, nr_free);
 		record_row(&run->record, "free");
 		record_order_cells(&run->record, nr_free, NR_PAGE_ORDERS);
 		err = lab_hold(run);
 	}
-	hoard_free_past_lists(&kept);
+	hoard_free_past_lists(&b.kept);
 	if (!err)
-		ask_for(run, "released", zone, order);
+		ask_for(run, "released", &b);
 	return err;
 }
 
@@ -2231,10 +2298,16 @@ static const struct lab_param migratetype_params[] = {
 	{}
 };
 
+/* In the order of choose_zone(). */
+static const char *const zone_words[] = { "small", "dma", "dma32", "normal", NULL };
+
 static const struct lab_param fragmentation_params[] = {
-	{ .name = "order", .help = "of the request that fails",
-	  .min = FIRST_DIRECT_ORDER, .max = LAST_DIRECT_ORDER,
-	  .def = FIRST_DIRECT_ORDER },
+	{ .name = "order", .help = "of the request that fails", .min = 1,
+	  .max = MAX_PAGE_ORDER, .def = FIRST_DIRECT_ORDER },
+	{ .name = "zone", .help = "to split up; small: a small one of any node",
+	  .type = LAB_CHOICE, .choices = zone_words },
+	{ .name = "node", .help = "of the zone", .max = MAX_NUMNODES - 1 },
+	LAB_OVER_BUDGET_PARAM,
 	LAB_HOLD_PARAM,
 	{}
 };
