@@ -11,7 +11,7 @@ FIXTURE(bench)
 
 FIXTURE_SETUP(bench)
 {
-	self->held = held_bytes();
+	self->held = lab_charged();
 }
 
 /* Whatever became of a command, it has given everything back. */
@@ -20,7 +20,7 @@ FIXTURE_TEARDOWN(bench)
 	char line[256];
 
 	write_file(CPU1_ONLINE, "1");
-	EXPECT_EQ(self->held, held_bytes());
+	EXPECT_EQ(self->held, lab_charged());
 	EXPECT_FALSE(find_line("/proc/slabinfo", "kmemlab_.bench", "", line,
 			       sizeof(line)));
 }

@@ -398,9 +398,9 @@ static bool holds_nothing(void)
 {
 	int tries;
 
-	for (tries = 0; held_bytes() && may_try(tries); tries++)
+	for (tries = 0; lab_charged() && may_try(tries); tries++)
 		;
-	return !held_bytes();
+	return !lab_charged();
 }
 
 static void set_up(const struct subject *subject)
@@ -438,7 +438,7 @@ static bool clean_up(const struct subject *subject, int err)
 		good = false;
 	}
 	if (!holds_nothing()) {
-		ksft_print_msg("%lld bytes are held\n", held_bytes());
+		ksft_print_msg("%lld bytes are held\n", lab_charged());
 		good = false;
 	}
 	return good;

@@ -1968,7 +1968,7 @@ int main(int argc, char **argv)
 	result(!shared->nr_failures, "operations");
 	judge_experiments();
 	result(destroy_pools(), "pools_gone");
-	result(held_bytes() == 0 && no_areas(), "nothing_held");
+	result(lab_charged() == 0 && no_areas(), "nothing_held");
 	ko = find_module();
 	if (ko)
 		result(load_again(ko), "load_again");

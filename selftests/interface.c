@@ -21,7 +21,7 @@ static void read_state(struct state *state)
 {
 	memset(state, 0, sizeof(*state));
 	read_file("/proc/kmemlab/pools", state->pools, sizeof(state->pools));
-	state->held = read_number(LAB "held_bytes");
+	state->held = read_number(LAB "charged_bytes");
 }
 
 #define POOL	"pool.create name=bad allocator=slab size=64 "
@@ -330,18 +330,18 @@ TEST_F(interface, record_head)
 
 TEST_F(interface, cancel)
 {
-	long long held = read_number(LAB "held_bytes");
+	long long held = read_number(LAB "charged_bytes");
 	static struct record record;
 	double took;
 	pid_t pid;
 
 	pid = hold("vmalloc", "info size=1048576 hold_ms=60000", &record);
 	EXPECT_TRUE(text_is(&record, "status", "running"));
-	EXPECT_LE(held + (1 << 20), read_number(LAB "held_bytes"));
+	EXPECT_LE(held + (1 << 20), read_number(LAB "charged_bytes"));
 	took = kill_command(pid);
 	EXPECT_LE(0, took);
 	EXPECT_LT(took, 1);
-	EXPECT_EQ(held, read_number(LAB "held_bytes"));
+	EXPECT_EQ(held, read_number(LAB "charged_bytes"));
 }
 
 /* A refusal is in the log once, where debugging is on; else not at all. */
@@ -376,7 +376,7 @@ TEST_F(interface, fingerprint)
 	EXPECT_EQ(sysconf(_SC_NPROCESSORS_ONLN), number_of(&record, "nr_cpus"));
 	EXPECT_EQ(sysconf(_SC_PAGESIZE), number_of(&record, "page_bytes"));
 	EXPECT_EQ(NR_ORDERS - 1, number_of(&record, "max_order"));
-	EXPECT_EQ(1, read_number(LAB "abi_version"));
+	EXPECT_EQ(2, read_number(LAB "abi_version"));
 }
 
 /* What an experiment says to one of its parameters. */
@@ -429,9 +429,9 @@ static long long held_after(long long before)
 {
 	double end = seconds() + 1;
 
-	while (held_bytes() != before && seconds() < end)
+	while (lab_charged() != before && seconds() < end)
 		usleep(1000);
-	return held_bytes();
+	return lab_charged();
 }
 
 /*
@@ -464,7 +464,7 @@ static int run_for_a_while(const struct verb *verb, const struct param *param,
  */
 TEST_F_TIMEOUT(interface, extremes, PATIENT_SECONDS)
 {
-	long long held = read_number(LAB "held_bytes");
+	long long held = read_number(LAB "charged_bytes");
 	int i, k;
 
 	learn_all();
@@ -499,7 +499,7 @@ TEST_F_TIMEOUT(interface, extremes, PATIENT_SECONDS)
  */
 TEST_F_TIMEOUT(interface, killed, PATIENT_SECONDS)
 {
-	long long held = read_number(LAB "held_bytes");
+	long long held = read_number(LAB "charged_bytes");
 	static struct record record;
 	char command[128];
 	int i, k;

@@ -183,10 +183,10 @@ static inline int write_number(const char *path, long long number)
 	return write_file(path, text);
 }
 
-/* What the lab holds. */
-static inline long long held_bytes(void)
+/* What the budget is charged. */
+static inline long long lab_charged(void)
 {
-	return read_number(LAB "held_bytes");
+	return read_number(LAB "charged_bytes");
 }
 
 #define KMEMLEAK	"/sys/kernel/debug/kmemleak"

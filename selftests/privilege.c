@@ -39,7 +39,7 @@ static const struct {
 } modes[] = {
 	{ LAB "abi_version", 0400 }, { LAB "budget_bytes", 0400 },
 	{ LAB "experiments", 0400 }, { LAB "fingerprint", 0400 },
-	{ LAB "floor_bytes", 0400 }, { LAB "held_bytes", 0400 },
+	{ LAB "floor_bytes", 0400 }, { LAB "charged_bytes", 0400 },
 	{ LAB "ledger", 0400 },
 	/* of each family; pools has all but the first as well */
 	{ LAB "*/run", 0600 }, { LAB "*/result", 0400 },
@@ -254,7 +254,7 @@ TEST_F(privilege, handed_on)
 	memset(&record, 0, sizeof(record));
 	EXPECT_LT(0, read(fd, record.text, sizeof(record.text) - 1));
 	EXPECT_LT(0, number_of(&record, "budget_bytes"));
-	EXPECT_EQ(NULL, text_of(&record, "held_bytes"));
+	EXPECT_EQ(NULL, text_of(&record, "charged_bytes"));
 	close(fd);
 }
 
@@ -268,7 +268,7 @@ static bool sees_limits_alone(void)
 	char seen[1024], expected[256];
 
 	snprintf(expected, sizeof(expected),
-		 "abi_version 1\nbudget_bytes %lld\nfloor_bytes %lld\n",
+		 "abi_version 2\nbudget_bytes %lld\nfloor_bytes %lld\n",
 		 total / 4, total / 16);
 	return read_file(SUMMARY, seen, sizeof(seen)) > 0 &&
 	       !strcmp(seen, expected);
@@ -280,7 +280,7 @@ TEST_F(privilege, summary)
 
 	EXPECT_STREQ(NONE, find_exception(sees_limits_alone));
 	ASSERT_LT(0, read_file(SUMMARY, record.text, sizeof(record.text)));
-	EXPECT_EQ(held_bytes(), number_of(&record, "held_bytes"));
+	EXPECT_EQ(lab_charged(), number_of(&record, "charged_bytes"));
 	EXPECT_LE(1, number_of(&record, "nr_pools"));
 	EXPECT_LE(2, number_of(&record, "nr_ok"));
 }

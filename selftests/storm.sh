@@ -96,7 +96,7 @@ eventually()
 
 holds_nothing()
 {
-	[ "$(cat "$LAB/held_bytes")" = 0 ]
+	[ "$(cat "$LAB/charged_bytes")" = 0 ]
 }
 
 # The pools are gone, nothing is held, and the module can go and come.

@@ -113,7 +113,7 @@ small_budget()
 	END
 	[ ! -e "$LAB/pools/reserve" ] || echo "pool.destroy name=reserve" >"$RUN"
 	tries=0
-	until [ "$(cat "$LAB/held_bytes")" = 0 ]; do
+	until [ "$(cat "$LAB/charged_bytes")" = 0 ]; do
 		tries=$((tries + 1))
 		[ "$tries" -lt 1000 ] || return
 	done

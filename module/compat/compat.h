@@ -92,6 +92,23 @@ static inline unsigned int compat_page_mapcount(struct page *page)
 #define COMPAT_SLAB_GENERATION	"slub_sheaves"
 #endif
 
+/*
+ * The caches behind kmalloc() are not for modules by any function, but their table is.
+ * 6.6 gave the normal type copies, of which the caller's address chooses one.
+ */
+static inline void compat_kmalloc_shrink(enum kmalloc_cache_type type, size_t size)
+{
+	unsigned int index = __kmalloc_index(size, false), last = type;
+
+#ifdef CONFIG_RANDOM_KMALLOC_CACHES
+	if (type == KMALLOC_NORMAL)
+		last = KMALLOC_RANDOM_END;
+#endif
+	for (; type <= last; type++)
+		if (kmalloc_caches[type][index])
+			kmem_cache_shrink(kmalloc_caches[type][index]);
+}
+
 /* 6.3 made the flags of a mapping constant but for vm_flags_set() and others. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)

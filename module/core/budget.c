@@ -106,7 +106,7 @@ int budget_check_floor(u64 bytes, char *reason)
  */
 int budget_charge(u64 bytes, char *reason)
 {
-	s64 held = atomic64_read(&held_bytes);
+	s64 held = atomic64_read(&charged_bytes);
 	int err = budget_check_floor(bytes, reason);
 
 	if (err)
@@ -114,11 +114,11 @@ int budget_charge(u64 bytes, char *reason)
 	do {
 		if (bytes > budget_bytes || held > budget_bytes - bytes) {
 			snprintf(reason, LAB_REASON_SIZE,
-				 "%llu more bytes exceed the budget: %lld of %llu held",
+				 "%llu more bytes exceed the budget: %lld of %llu charged",
 				 bytes, held, budget_bytes);
 			return -EDQUOT;
 		}
-	} while (!atomic64_try_cmpxchg(&held_bytes, &held, held + bytes));
+	} while (!atomic64_try_cmpxchg(&charged_bytes, &held, held + bytes));
 	return 0;
 }
 
@@ -130,18 +130,18 @@ int budget_charge(u64 bytes, char *reason)
  */
 void budget_uncharge(u64 bytes)
 {
-	atomic64_sub(bytes, &held_bytes);
+	atomic64_sub(bytes, &charged_bytes);
 }
 
 /**
- * budget_held() - what is charged now
+ * budget_charged() - what is charged now
  *
  * Context: Any.
  * Return: bytes.
  */
-u64 budget_held(void)
+u64 budget_charged(void)
 {
-	return atomic64_read(&held_bytes);
+	return atomic64_read(&charged_bytes);
 }
 
 /**

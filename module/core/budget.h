@@ -9,7 +9,7 @@ void budget_init(void);
 int budget_check_floor(u64 bytes, char *reason);
 int budget_charge(u64 bytes, char *reason);
 void budget_uncharge(u64 bytes);
-u64 budget_held(void);
+u64 budget_charged(void);
 u64 budget_limit(void);
 u64 budget_floor(void);
 

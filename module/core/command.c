@@ -326,6 +326,7 @@ int command_bind(const struct lab_command *cmd, const struct lab_param *params,
 				      param->name);
 		given[i] = true;
 
+		err = 0;
 		if (param->type == LAB_NUMBER)
 			err = bind_number(param, value, &args->number[i],
 					  reason);

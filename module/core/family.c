@@ -50,6 +50,37 @@ int lab_charge(struct lab_run *run, u64 bytes)
 }
 
 /**
+ * lab_source_charge() - charge what a source takes itself, as a reserve does
+ * @source:	the source, as it is opened
+ * @run:	the command that opens it
+ * @bytes:	how much
+ *
+ * Context: Process context.
+ * Return: 0, and the source owes lab_source_uncharge(); or -EDQUOT with the reason
+ * filled in.
+ */
+int lab_source_charge(struct lab_source *source, struct lab_run *run, u64 bytes)
+{
+	int err = budget_charge(bytes, run->reason);
+
+	if (!err)
+		source->own_bytes += bytes;
+	return err;
+}
+
+/**
+ * lab_source_uncharge() - give back all that lab_source_charge() was granted
+ * @source:	the source, as it is closed
+ *
+ * Context: Any.
+ */
+void lab_source_uncharge(struct lab_source *source)
+{
+	budget_uncharge(source->own_bytes);
+	source->own_bytes = 0;
+}
+
+/**
  * lab_hold() - keep things as they are for as long as the command says
  * @run:	a command with LAB_HOLD_PARAM among its parameters
  *

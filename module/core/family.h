@@ -86,6 +86,9 @@ struct lab_experiment {
  * @object_bytes: size of an object as asked for, in bytes
  * @charge_bytes: what one object takes from the machine, in bytes; charged to
  *		the budget before the object is allocated
+ * @slab_bytes:	what a slab takes, in bytes; 0 if objects do not share slabs
+ * @own_bytes:	charged to the budget for what the source itself takes, by
+ *		lab_source_charge()
  * @kept_pages:	pages of @charge_bytes that no counter of the kernel shows
  *		(those straight from the buddy), for the ledger
  * @order:	order of an object, for allocators of pages
@@ -114,6 +117,8 @@ struct lab_source {
 	const struct lab_allocator *allocator;
 	size_t object_bytes;
 	size_t charge_bytes;
+	size_t slab_bytes;
+	u64 own_bytes;
 	unsigned long kept_pages;
 	unsigned int order;
 	gfp_t gfp;

@@ -12,6 +12,7 @@
  * has taken a use needs no further protection.
  */
 #include <linux/gfp.h>
+#include <linux/idr.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
@@ -22,6 +23,7 @@
 
 #include "core/budget.h"
 #include "core/context.h"
+#include "core/footprint.h"
 #include "core/ledger.h"
 #include "core/loops.h"
 #include "engine/pool.h"
@@ -34,8 +36,8 @@
 #define POOL_BATCH_BYTES	SZ_4M
 /* Objects that are taken off a shelf at a time. */
 #define POOL_BULK		64
-/* About what a pool itself takes: its cache, that cache's parts, its files. */
-#define POOL_BYTES		SZ_8K
+/* Objects that are looked at before others may have the pool. */
+#define POOL_LOOK		512
 
 static DEFINE_MUTEX(pools_lock);
 static LIST_HEAD(pools);			/* pools_lock */
@@ -138,10 +140,10 @@ static size_t nr_idle(const struct lab_pool *pool)
 	return counts.nr_idle;
 }
 
-/* An object and its pointer on the shelf. */
-static u64 object_charge(const struct lab_pool *pool)
+/* Objects, some of them freed, and on the shelf a pointer to each of the others. */
+static u64 charge_of(const struct lab_pool *pool, size_t nr_charged, size_t nr)
 {
-	return pool->source.charge_bytes + sizeof(void *);
+	return nr_charged * (u64)pool->source.charge_bytes + nr * sizeof(void *);
 }
 
 static size_t batch_size(const struct lab_pool *pool)
@@ -185,13 +187,14 @@ static s64 kept_pages(const struct lab_pool *pool)
 static void publish_counts(struct lab_pool *pool)
 {
 	lockdep_assert_held(&pool->lock);
+	pool->nr_changes++;
 	spin_lock(&pool->counts_lock);
 	pool->counts.nr_objects = shelf_count(&pool->shelf);
 	pool->counts.nr_allocs = pool->nr_allocs;
 	pool->counts.nr_frees = pool->nr_frees;
 	pool->counts.nr_failed = pool->nr_failed;
-	pool->counts.held_bytes = POOL_BYTES +
-				  pool->charged * object_charge(pool);
+	pool->counts.charged_bytes = pool->own_bytes + pool->source.own_bytes +
+				     pool->charged_bytes;
 	pool->counts.bookkeeping_bytes = shelf_bytes(&pool->shelf);
 	pool->counts.kept_pages = kept_pages(pool);
 	spin_unlock(&pool->counts_lock);
@@ -221,19 +224,23 @@ static void free_all_of(struct lab_pool *pool, void **objects, size_t nr)
 		pool->source.allocator->free(&pool->source, *objects++);
 }
 
-/* Gives back what is charged for more than @keep objects. */
-static void lower_charge(struct lab_pool *pool, size_t keep)
-{
-	if (pool->charged <= keep)
-		return;
-	budget_uncharge((pool->charged - keep) * object_charge(pool));
-	pool->charged = keep;
-}
-
 /* Objects that the budget must be charged for, whoever has them. */
 static size_t nr_in_all(const struct lab_pool *pool)
 {
 	return shelf_count(&pool->shelf) + pool->nr_coming + nr_idle(pool);
+}
+
+/* Gives back what is charged for more than @keep objects, and for their pointers. */
+static void lower_charge(struct lab_pool *pool, size_t keep)
+{
+	u64 bytes;
+
+	pool->charged = min(pool->charged, keep);
+	bytes = charge_of(pool, pool->charged, nr_in_all(pool));
+	if (bytes >= pool->charged_bytes)
+		return;
+	budget_uncharge(pool->charged_bytes - bytes);
+	pool->charged_bytes = bytes;
 }
 
 /* After objects were freed: bookkeeping and charges go back. */
@@ -242,8 +249,9 @@ static void tidy_up(struct lab_pool *pool)
 	size_t count = nr_in_all(pool);
 
 	shelf_trim(&pool->shelf);
-	if (!pool->source.keeps_slabs || !count)
-		lower_charge(pool, count);
+	if (pool->source.keeps_slabs && count)
+		count = pool->charged;
+	lower_charge(pool, count);
 	publish_counts(pool);
 }
 
@@ -442,17 +450,21 @@ static int begin_alloc(struct lab_run *run, struct lab_pool *pool, size_t count,
 		       size_t *raised)
 {
 	size_t want;
+	u64 bytes, more;
 	int err = lock_pool(run, pool);
 
 	if (err)
 		return err;
 	want = nr_in_all(pool) + count;
 	*raised = want > pool->charged ? want - pool->charged : 0;
-	err = budget_charge(*raised * object_charge(pool), run->reason);
+	bytes = charge_of(pool, pool->charged + *raised, want);
+	more = bytes > pool->charged_bytes ? bytes - pool->charged_bytes : 0;
+	err = budget_charge(more, run->reason);
 	if (err) {
 		pool->nr_failed++;
 	} else {
 		pool->charged += *raised;
+		pool->charged_bytes += more;
 		pool->nr_coming += count;
 	}
 	publish_counts(pool);
@@ -550,6 +562,24 @@ static int alloc_objects(struct lab_run *run, struct lab_pool *pool,
 	return err;
 }
 
+/* What the pool itself takes, and its files. */
+static int charge_pool(struct lab_run *run, struct lab_pool *pool,
+		       size_t door_bytes)
+{
+	struct lab_footprint structs;
+	u64 files = 0;
+	int err;
+
+	err = footprint_of_kmalloc(run, sizeof(*pool) + door_bytes, 0, &structs);
+	if (!err && pool_watcher)
+		err = footprint_of_files(run, pool_watcher->nr_files, &files);
+	if (!err)
+		err = budget_charge(structs.bytes + files, run->reason);
+	if (!err)
+		pool->own_bytes = structs.bytes + files;
+	return err;
+}
+
 static int pool_create(struct lab_run *run)
 {
 	const char *name = lab_word(run, "name");
@@ -576,7 +606,7 @@ static int pool_create(struct lab_run *run)
 	pool->source.allocator = registry_allocator(lab_word(run, "allocator"));
 	pool->source.given = objects_given;
 
-	err = budget_charge(POOL_BYTES, run->reason);
+	err = charge_pool(run, pool, door_bytes);
 	if (err)
 		goto free_pool;
 
@@ -625,7 +655,7 @@ unlist_pool:
 	nr_pools--;
 	mutex_unlock(&pools_lock);
 uncharge:
-	budget_uncharge(POOL_BYTES);
+	budget_uncharge(pool->own_bytes);
 free_pool:
 	kfree(pool);
 	return err;
@@ -653,8 +683,8 @@ static void remove_pool(struct lab_pool *pool)
 	nr_pools--;
 	mutex_unlock(&pools_lock);
 	mutex_destroy(&pool->lock);
+	budget_uncharge(pool->own_bytes);
 	kfree(pool);
-	budget_uncharge(POOL_BYTES);
 }
 
 /* Waits until what killed commands have left is gone. */
@@ -867,19 +897,169 @@ static int pool_use(struct lab_run *run)
 	return move_objects(run, use_idle);
 }
 
+/**
+ * struct pool_look - a look at what the objects of a pool lie in
+ * @seen:	frames with which the blocks begin that were counted
+ * @bytes:	of these
+ */
+struct pool_look {
+	struct ida seen;
+	u64 bytes;
+};
+
+/* Each block of pages counts once, as its first frame does. */
+static int count_block(struct pool_look *look, unsigned long pfn, u64 bytes)
+{
+	int err;
+
+	if (pfn > INT_MAX)
+		return -ERANGE;
+	err = ida_alloc_range(&look->seen, pfn, pfn, GFP_LAB);
+	if (err >= 0)
+		look->bytes += bytes;
+	return err == -ENOSPC ? 0 : min(err, 0);
+}
+
+/* The slab that an object lies in, or the pages, of which each CPU has a set. */
+static int count_object(struct lab_pool *pool, struct pool_look *look,
+			void *object)
+{
+	struct lab_source *source = &pool->source;
+	const void *page, *end;
+	unsigned long pfn;
+	int err = 0;
+
+	if (source->slab_bytes) {
+		struct page *slab = virt_to_head_page(object);
+
+		return count_block(look, page_to_pfn(slab), page_size(slab));
+	}
+	page = source->allocator->address(source, object);
+	end = page + source->object_bytes;
+	for (page -= offset_in_page(page); !err && page < end; page += PAGE_SIZE)
+		if (frame_of(page, &pfn))
+			err = count_block(look, pfn, PAGE_SIZE * num_possible_cpus());
+	return err;
+}
+
+/* Looks at some objects from @from on; -EAGAIN where something has changed. */
+static int look_at_some(struct lab_pool *pool, struct pool_look *look, u64 changes,
+			size_t from)
+{
+	size_t i, end;
+	int err = 0;
+
+	if (mutex_lock_killable(&pool->lock))
+		return -EINTR;
+	end = min(from + POOL_LOOK, shelf_count(&pool->shelf));
+	if (pool->nr_changes != changes)
+		err = -EAGAIN;
+	for (i = from; !err && i < end; i++)
+		err = count_object(pool, look, shelf_at(&pool->shelf, i));
+	mutex_unlock(&pool->lock);
+	return err;
+}
+
+/**
+ * pool_held() - what the objects of a pool keep others from having
+ * @pool:	the pool; the caller has a use of it
+ * @bytes:	set to the size of all slabs and pages in which there is an object,
+ *		as long as there is an object of others in none of them
+ *
+ * Takes time for each object where something has changed since it was asked last.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0; -EAGAIN where it cannot be known, as objects come or go or the kernel
+ * has some of them; -ENOMEM; -EINTR.
+ */
+int pool_held(struct lab_pool *pool, u64 *bytes)
+{
+	struct pool_look look = {};
+	size_t count, i;
+	u64 changes;
+	int err = 0;
+
+	if (mutex_lock_killable(&pool->lock))
+		return -EINTR;
+	changes = pool->nr_changes;
+	count = shelf_count(&pool->shelf);
+	*bytes = pool->held_bytes;
+	if (!pool->source.keeps_slabs)
+		*bytes = count * pool->source.charge_bytes;
+	else if (pool->nr_looked != changes)
+		err = nr_idle(pool) ? -EAGAIN : -ENODATA;
+	mutex_unlock(&pool->lock);
+	if (err != -ENODATA)
+		return err;
+
+	ida_init(&look.seen);
+	for (err = 0, i = 0; !err && i < count; i += POOL_LOOK) {
+		err = look_at_some(pool, &look, changes, i);
+		cond_resched();
+	}
+	ida_destroy(&look.seen);
+	if (err)
+		return err;
+	*bytes = look.bytes;
+	if (mutex_lock_killable(&pool->lock))
+		return -EINTR;
+	pool->nr_looked = changes;
+	pool->held_bytes = look.bytes;
+	mutex_unlock(&pool->lock);
+	return 0;
+}
+
+/* What the kernel has taken back is no longer charged. */
+static int charge_held(struct lab_run *run, struct lab_pool *pool)
+{
+	u64 held;
+	int err = pool_held(pool, &held);
+
+	if (err == -EINTR)
+		return lab_refuse(run, err, "cancelled by a signal");
+	/* Somebody else is at work there, and what is charged is still enough. */
+	if (err)
+		return 0;
+	err = lock_pool(run, pool);
+	if (err)
+		return err;
+	if (pool->source.slab_bytes && pool->nr_looked == pool->nr_changes) {
+		lower_charge(pool, max(nr_in_all(pool),
+				       (size_t)div64_u64(held,
+							 pool->source.charge_bytes)));
+		publish_counts(pool);
+		pool->nr_looked = pool->nr_changes;
+	}
+	mutex_unlock(&pool->lock);
+	record_number(&run->record, "held_bytes", held);
+	return 0;
+}
+
+static int shrink_pool(struct lab_run *run, struct lab_pool *pool)
+{
+	struct lab_pool_counts counts;
+	int err;
+
+	if (!pool->source.allocator->shrink)
+		return lab_refuse(run, -EOPNOTSUPP,
+				  "%s keeps nothing that could be given back",
+				  pool->source.allocator->name);
+	pool->source.allocator->shrink(&pool->source);
+	record_text(&run->record, "pool", "%s", pool->name);
+	err = charge_held(run, pool);
+	pool_counts(pool, &counts);
+	record_number(&run->record, "charged_bytes", counts.charged_bytes);
+	return err;
+}
+
 static int pool_shrink(struct lab_run *run)
 {
 	struct lab_pool *pool = get_pool(run);
-	int err = 0;
+	int err;
 
 	if (!pool)
 		return -EINVAL;
-	if (pool->source.allocator->shrink)
-		pool->source.allocator->shrink(&pool->source);
-	else
-		err = lab_refuse(run, -EOPNOTSUPP,
-				 "%s keeps nothing that could be given back",
-				 pool->source.allocator->name);
+	err = shrink_pool(run, pool);
 	pool_drop(pool);
 	return err;
 }
@@ -904,14 +1084,19 @@ void pool_counts(struct lab_pool *pool, struct lab_pool_counts *counts)
  * @object:	the pool; the caller has a use of it
  *
  * Context: Process context, may sleep.
- * Return: 0.
+ * Return: 0; -EINTR where a fatal signal came first.
  */
 int pool_show_stats(struct lab_record *record, void *object)
 {
 	struct lab_pool *pool = object;
 	struct lab_pool_counts counts;
 	struct lab_idle_counts idle;
+	u64 held;
+	int err;
 
+	err = pool_held(pool, &held);
+	if (err == -EINTR)
+		return err;
 	pool_counts(pool, &counts);
 	count_idle(pool, &idle);
 	record_text(record, "name", "%s", pool->name);
@@ -931,7 +1116,11 @@ int pool_show_stats(struct lab_record *record, void *object)
 		record_number(record, "nr_asked", idle.nr_asked);
 		record_number(record, "nr_given", idle.nr_given);
 	}
-	record_number(record, "held_bytes", counts.held_bytes);
+	record_number(record, "charged_bytes", counts.charged_bytes);
+	if (err)
+		record_text(record, "held_bytes", "unknown");
+	else
+		record_number(record, "held_bytes", held);
 	record_number(record, "bookkeeping_bytes", counts.bookkeeping_bytes);
 	return 0;
 }

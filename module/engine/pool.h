@@ -22,7 +22,7 @@
  * @nr_allocs:	objects allocated so far
  * @nr_frees:	objects freed so far
  * @nr_failed:	commands that did not get what they asked for
- * @held_bytes:	charged to the budget for the pool, its objects and their
+ * @charged_bytes: charged to the budget for the pool, its objects and their
  *		bookkeeping
  * @bookkeeping_bytes: what the bookkeeping really takes
  * @kept_pages:	taken straight from the page allocator, so that no counter of
@@ -33,7 +33,7 @@ struct lab_pool_counts {
 	u64 nr_allocs;
 	u64 nr_frees;
 	u64 nr_failed;
-	u64 held_bytes;
+	u64 charged_bytes;
 	u64 bookkeeping_bytes;
 	s64 kept_pages;
 };
@@ -44,6 +44,7 @@ struct lab_pool_counts {
  * @bucket:	in the table of names; protected by the pools' lock
  * @name:	constant
  * @source:	makes the objects; constant
+ * @own_bytes:	charged to the budget for the pool itself and its files; constant
  * @users:	open files and running commands; protected by the pools' lock
  * @leaving:	it is being destroyed, and is found no more; protected by the
  *		pools' lock
@@ -62,15 +63,20 @@ struct lab_pool_counts {
  * @nr_going:	objects that commands have claimed, to free them
  * @charged:	for how many objects the budget is charged; not fewer than there
  *		are
+ * @charged_bytes: for those, and for pointers to as many as there are
  * @nr_allocs:	objects allocated so far
  * @nr_frees:	objects freed so far
  * @nr_failed:	commands that did not get what they asked for
+ * @nr_changes:	how often any of this has changed
+ * @nr_looked:	as many changes there had been when @held_bytes was counted
+ * @held_bytes:	in the slabs or pages that the objects lie in; see pool_held()
  */
 struct lab_pool {
 	struct list_head node;
 	struct hlist_node bucket;
 	char name[LAB_WORD_MAX + 1];
 	struct lab_source source;
+	u64 own_bytes;
 	unsigned int users;
 	bool leaving;
 	void *door;
@@ -87,9 +93,13 @@ struct lab_pool {
 	size_t nr_coming;
 	size_t nr_going;
 	size_t charged;
+	u64 charged_bytes;
 	u64 nr_allocs;
 	u64 nr_frees;
 	u64 nr_failed;
+	u64 nr_changes;
+	u64 nr_looked;
+	u64 held_bytes;
 };
 
 /**
@@ -107,6 +117,7 @@ struct lab_place {
 /**
  * struct lab_pool_watcher - who is told of pools that come and go
  * @door_bytes:	room that it needs in each pool, at &struct lab_pool.door
+ * @nr_files:	files that it makes for each, with their directory
  * @added:	a pool has been made; no lock is held; may sleep
  * @removed:	no one can find the pool any more; must wait until nobody who
  *		reached it through @door is still in there.  No lock is held;
@@ -114,6 +125,7 @@ struct lab_place {
  */
 struct lab_pool_watcher {
 	size_t door_bytes;
+	unsigned int nr_files;
 	void (*added)(struct lab_pool *pool);
 	void (*removed)(struct lab_pool *pool);
 };
@@ -127,6 +139,7 @@ bool pool_hold(struct lab_pool *pool);
 void pool_drop(struct lab_pool *pool);
 
 void pool_counts(struct lab_pool *pool, struct lab_pool_counts *counts);
+int pool_held(struct lab_pool *pool, u64 *bytes);
 int pool_show_stats(struct lab_record *record, void *pool);
 
 int pool_layout_begin(struct lab_pool *pool);

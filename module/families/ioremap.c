@@ -26,6 +26,7 @@
 
 #include "core/context.h"
 #include "core/family.h"
+#include "core/footprint.h"
 #include "core/frame.h"
 #include "core/loops.h"
 
@@ -531,6 +532,9 @@ static int dma_open(struct lab_source *source, struct lab_run *run,
 		    const char *name)
 {
 	struct platform_device *device;
+	struct lab_footprint structs;
+	u64 bytes;
+	int err;
 
 	device = platform_device_register_simple("kmemlab", PLATFORM_DEVID_AUTO,
 						 NULL, 0);
@@ -542,12 +546,21 @@ static int dma_open(struct lab_source *source, struct lab_run *run,
 	source->order = get_order(source->object_bytes);
 	source->kept_pages = 1UL << source->order;
 	source->charge_bytes = PAGE_SIZE << source->order;
-	return 0;
+	err = footprint_of_kobject(run, device->dev.kobj.sd, &bytes);
+	/* The device, and about as much again that the bus and its core know of it. */
+	if (!err)
+		err = footprint_of_kmalloc(run, sizeof(*device), 0, &structs);
+	if (!err)
+		err = lab_source_charge(source, run, bytes + 2 * structs.bytes);
+	if (err)
+		platform_device_unregister(device);
+	return err;
 }
 
 static void dma_close(struct lab_source *source)
 {
 	platform_device_unregister(to_platform_device(source->device));
+	lab_source_uncharge(source);
 }
 
 /*

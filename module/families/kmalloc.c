@@ -14,6 +14,7 @@
 #include "compat/compat.h"
 #include "core/context.h"
 #include "core/family.h"
+#include "core/footprint.h"
 #include "core/loops.h"
 #include "core/frame.h"
 #include "families/hoard.h"
@@ -616,7 +617,7 @@ static int kmalloc_open(struct lab_source *source, struct lab_run *run,
 			const char *name)
 {
 	unsigned int type = lab_number(run, "type");
-	void *object;
+	struct lab_footprint footprint;
 	int err;
 
 	if (!has_type(type))
@@ -625,18 +626,13 @@ static int kmalloc_open(struct lab_source *source, struct lab_run *run,
 				  type_words[type]);
 	source->object_bytes = lab_number(run, "size");
 	source->gfp = types[type].gfp;
-	/*
-	 * What a size is rounded up to is best asked of an object of that size.
-	 */
-	err = lab_charge(run, PAGE_SIZE << get_order(source->object_bytes));
+	err = footprint_of_kmalloc(run, source->object_bytes, source->gfp,
+				   &footprint);
 	if (err)
 		return err;
-	object = kmalloc(source->object_bytes, GFP_LAB | source->gfp);
-	if (!object)
-		return -ENOMEM;
-	source->charge_bytes = ksize(object);
-	source->keeps_slabs = source->object_bytes <= KMALLOC_MAX_CACHE_SIZE;
-	kfree(object);
+	source->charge_bytes = footprint.bytes;
+	source->slab_bytes = footprint.slab_bytes;
+	source->keeps_slabs = footprint.slab_bytes;
 	return 0;
 }
 
@@ -664,6 +660,16 @@ static __always_inline void kzalloc_free(struct lab_source *source, void *object
 
 LAB_LOOPS(kzalloc);
 
+/* Of all that use this class, as the kernel's own shrink file does. */
+static void kmalloc_shrink(struct lab_source *source)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(types); i++)
+		if (types[i].gfp == source->gfp && source->slab_bytes)
+			compat_kmalloc_shrink(types[i].type, source->object_bytes);
+}
+
 /* The tables */
 
 static const struct lab_param kmalloc_params[] = {
@@ -681,6 +687,7 @@ static const struct lab_allocator kmalloc_allocator = {
 	.open = kmalloc_open,
 	.alloc = kmalloc_alloc,
 	.free = kmalloc_free,
+	.shrink = kmalloc_shrink,
 	.loops = &kmalloc_loops,
 };
 
@@ -691,6 +698,7 @@ static const struct lab_allocator kzalloc_allocator = {
 	.open = kmalloc_open,
 	.alloc = kzalloc_alloc,
 	.free = kzalloc_free,
+	.shrink = kmalloc_shrink,
 	.loops = &kzalloc_loops,
 };
 

@@ -20,7 +20,6 @@
 #include <linux/string.h>
 
 #include "compat/compat.h"
-#include "core/budget.h"
 #include "core/family.h"
 #include "core/loops.h"
 #include "families/magazine.h"
@@ -312,15 +311,11 @@ static int magazine_open(struct lab_source *source, struct lab_run *run,
 	if (err)
 		return err;
 	/* Held as long as the pool is, whatever they are loaded with. */
-	err = budget_charge(magazines_bytes(source), run->reason);
-	if (err)
-		goto close;
-	err = make_rack(source);
+	err = lab_source_charge(source, run, magazines_bytes(source));
 	if (!err)
-		return 0;
-	budget_uncharge(magazines_bytes(source));
-close:
-	slab_close(source);
+		err = make_rack(source);
+	if (err)
+		slab_close(source);
 	return err;
 }
 
@@ -329,7 +324,6 @@ static void magazine_close(struct lab_source *source)
 	struct magazine_rack *rack = source->reserve;
 
 	cpuhp_state_remove_instance_nocalls(magazine_state, &rack->node);
-	budget_uncharge(magazines_bytes(source));
 	free_rack(rack);
 	slab_close(source);
 }

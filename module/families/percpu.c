@@ -16,6 +16,7 @@
 
 #include "core/context.h"
 #include "core/family.h"
+#include "core/footprint.h"
 #include "core/frame.h"
 #include "core/loops.h"
 
@@ -29,6 +30,22 @@
 static u64 copies_bytes(size_t size)
 {
 	return (u64)size * num_possible_cpus();
+}
+
+/*
+ * With what the allocator notes of each 4 bytes of a chunk (PCPU_MIN_ALLOC_SIZE): two
+ * bits in its maps and, where cgroups can pay for it, who does (mm/percpu.c,
+ * pcpu_alloc_chunk()).
+ */
+static u64 object_bytes(size_t size)
+{
+	u64 nr_notes = DIV_ROUND_UP(size, 4), note_bits = 2;
+
+	if (IS_ENABLED(CONFIG_MEMCG))
+		note_bits += BITS_PER_BYTE * sizeof(void *);
+	return copies_bytes(size) +
+	       DIV_ROUND_UP(nr_notes * note_bits, BITS_PER_BYTE) +
+	       num_possible_cpus() * footprint_of_tracking();
 }
 
 /*
@@ -326,8 +343,8 @@ static int percpu_open(struct lab_source *source, struct lab_run *run,
 		return err;
 	source->object_bytes = lab_number(run, "size");
 	source->align = lab_number(run, "align");
-	source->charge_bytes =
-		copies_bytes(ALIGN(source->object_bytes, source->align));
+	source->charge_bytes = object_bytes(ALIGN(source->object_bytes,
+						  source->align));
 	/* Objects share the pages of a chunk. */
 	source->keeps_slabs = true;
 	return 0;

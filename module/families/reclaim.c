@@ -12,6 +12,7 @@
 
 #include "compat/compat.h"
 #include "core/family.h"
+#include "core/footprint.h"
 #include "core/loops.h"
 
 /*
@@ -86,25 +87,42 @@ static void reclaimable_close(struct lab_source *source)
 	list_lru_destroy(&cache->lru);
 	kmem_cache_destroy(source->cache);
 	kfree(cache);
+	lab_source_uncharge(source);
+}
+
+/* What an object takes, and the cache with its struct and its shrinker's. */
+static int charge_cache(struct lab_run *run, struct lab_source *source)
+{
+	struct lab_footprint object, own;
+	u64 bytes;
+	int err;
+
+	err = footprint_of_cache(run, source->cache, &object);
+	if (!err)
+		err = footprint_of_new_cache(run, source->cache_name,
+					     &object, &bytes);
+	if (!err)
+		err = footprint_of_kmalloc(run, sizeof(struct lab_cache), 0, &own);
+	if (err)
+		return err;
+	source->charge_bytes = object.bytes;
+	source->slab_bytes = object.slab_bytes;
+	source->keeps_slabs = true;
+	return lab_source_charge(source, run, bytes + 2 * own.bytes +
+				 nr_node_ids * sizeof(struct list_lru_node));
 }
 
 static int reclaimable_open(struct lab_source *source, struct lab_run *run,
 			    const char *name)
 {
 	struct lab_cache *cache = kzalloc(sizeof(*cache), GFP_KERNEL);
+	int err = -ENOMEM;
 
 	if (!cache)
-		return -ENOMEM;
+		return err;
 	cache->source = source;
 	source->reserve = cache;
 	source->object_bytes = lab_number(run, "size");
-	/*
-	 * With what a slab wastes, a quarter at the most (calculate_order()), and
-	 * the pointer to who pays for the object (obj_full_size()).
-	 */
-	source->charge_bytes = source->object_bytes +
-			       source->object_bytes / 4 + 2 * sizeof(void *);
-	source->keeps_slabs = true;
 	snprintf(source->cache_name, sizeof(source->cache_name), "kmemlab_%s",
 		 name);
 	source->cache = compat_cache_create_unmerged(source->cache_name,
@@ -114,6 +132,10 @@ static int reclaimable_open(struct lab_source *source, struct lab_run *run,
 						     NULL);
 	if (!source->cache)
 		goto free;
+	err = charge_cache(run, source);
+	if (err)
+		goto destroy_cache;
+	err = -ENOMEM;
 	cache->shrinker = compat_shrinker_alloc(SHRINKER_NUMA_AWARE |
 						SHRINKER_MEMCG_AWARE,
 						source->cache_name);
@@ -131,10 +153,11 @@ static int reclaimable_open(struct lab_source *source, struct lab_run *run,
 free_shrinker:
 	shrinker_free(cache->shrinker);
 destroy_cache:
+	lab_source_uncharge(source);
 	kmem_cache_destroy(source->cache);
 free:
 	kfree(cache);
-	return -ENOMEM;
+	return err;
 }
 
 static __always_inline void *reclaimable_alloc(struct lab_source *source, gfp_t gfp)

@@ -19,9 +19,9 @@
 #include <linux/sort.h>
 
 #include "compat/compat.h"
-#include "core/budget.h"
 #include "core/context.h"
 #include "core/family.h"
+#include "core/footprint.h"
 #include "core/frame.h"
 #include "core/ledger.h"
 #include "core/loops.h"
@@ -1591,22 +1591,28 @@ static int name_cache(struct lab_source *source, bool merge, const char *name)
 
 static void forget_cache(struct lab_source *source)
 {
+	lab_source_uncharge(source);
 	kmem_cache_destroy(source->cache);
 	if (source->merge_id >= 0)
 		ida_free(&merge_ids, source->merge_id);
 }
 
-/* What an object takes is its share of a slab. */
-static int measure_object(struct lab_run *run, struct lab_source *source)
+/* What an object takes, and the cache itself where it has none of others'. */
+static int charge_cache(struct lab_run *run, struct lab_source *source)
 {
-	struct slab_shape shape;
+	struct lab_footprint footprint;
+	u64 bytes = 0;
 	int err;
 
-	err = learn_shape(run, source->cache, source->object_bytes, &shape);
-	if (!err)
-		source->charge_bytes =
-			DIV_ROUND_UP(PAGE_SIZE << shape.order, shape.objects);
-	return err;
+	err = footprint_of_cache(run, source->cache, &footprint);
+	if (!err && source->merge_id < 0)
+		err = footprint_of_new_cache(run, source->cache_name,
+					     &footprint, &bytes);
+	if (err)
+		return err;
+	source->charge_bytes = footprint.bytes;
+	source->slab_bytes = footprint.slab_bytes;
+	return lab_source_charge(source, run, bytes);
 }
 
 int slab_open(struct lab_source *source, struct lab_run *run, const char *name)
@@ -1642,7 +1648,7 @@ int slab_open(struct lab_source *source, struct lab_run *run, const char *name)
 	source->object_bytes = size;
 	source->keeps_slabs = true;
 	if (source->cache)
-		err = measure_object(run, source);
+		err = charge_cache(run, source);
 	else
 		err = lab_refuse(run, -ENOMEM, "no cache of size %u, align %u",
 				 size, align);
@@ -1689,30 +1695,28 @@ LAB_BULK_LOOPS(slab_bulk);
 
 /* The allocator that keeps a reserve */
 
+/* Held as long as the pool is, whatever it has handed out: whole slabs. */
 static u64 reserve_bytes(const struct lab_source *source, unsigned int nr)
 {
-	return nr * (source->charge_bytes + sizeof(void *));
+	return roundup(nr * (u64)source->charge_bytes, source->slab_bytes) +
+	       nr * sizeof(void *);
 }
 
 static int reserve_open(struct lab_source *source, struct lab_run *run,
 			const char *name)
 {
 	unsigned int nr = lab_number(run, "reserve");
-	mempool_t *pool = NULL;
 	int err;
 
 	err = slab_open(source, run, name);
 	if (err)
 		return err;
-	/* Held as long as the pool is, whatever it has handed out. */
-	err = budget_charge(reserve_bytes(source, nr), run->reason);
+	err = lab_source_charge(source, run, reserve_bytes(source, nr));
 	if (err)
 		goto forget;
-	pool = mempool_create_slab_pool(nr, source->cache);
-	source->reserve = pool;
-	if (pool)
+	source->reserve = mempool_create_slab_pool(nr, source->cache);
+	if (source->reserve)
 		return 0;
-	budget_uncharge(reserve_bytes(source, nr));
 	err = lab_refuse(run, -ENOMEM, "no reserve of %u objects", nr);
 forget:
 	forget_cache(source);
@@ -1721,10 +1725,7 @@ forget:
 
 static void reserve_close(struct lab_source *source)
 {
-	mempool_t *pool = source->reserve;
-
-	budget_uncharge(reserve_bytes(source, pool->min_nr));
-	mempool_destroy(pool);
+	mempool_destroy(source->reserve);
 	forget_cache(source);
 }
 

@@ -20,6 +20,7 @@
 #include "compat/compat.h"
 #include "core/context.h"
 #include "core/family.h"
+#include "core/footprint.h"
 #include "core/frame.h"
 #include "core/loops.h"
 #include "families/hoard.h"
@@ -904,21 +905,57 @@ static int vmalloc_to_user(struct lab_run *run)
 
 /* The allocators */
 
-static size_t area_bytes(size_t size)
+/*
+ * What an area takes: the pages, an entry that maps each and one for the guard, what
+ * describes the area, twice, and a pointer to each page, in an area of its own if they
+ * are many (mm/vmalloc.c, __vmalloc_area_node()).
+ */
+static int area_bytes(struct lab_run *run, size_t size, u64 *bytes)
 {
 	unsigned long nr = PAGE_ALIGN(size) >> PAGE_SHIFT;
+	size_t pointers = nr * sizeof(struct page *);
+	struct lab_footprint vm, array;
+	u64 node_bytes, array_bytes;
+	int err;
 
-	/* The pages, and for each a pointer to it and an entry that maps it. */
-	return nr * (PAGE_SIZE + sizeof(struct page *) + sizeof(pte_t)) +
-	       sizeof(struct vm_struct) + sizeof(struct vmap_area);
+	err = footprint_of_kmalloc(run, sizeof(struct vm_struct), 0, &vm);
+	if (!err)
+		err = footprint_of_hidden(run, sizeof(struct vmap_area),
+					  &node_bytes);
+	if (err)
+		return err;
+	if (pointers > PAGE_SIZE) {
+		err = area_bytes(run, pointers, &array_bytes);
+	} else {
+		err = footprint_of_kmalloc(run, pointers, 0, &array);
+		array_bytes = array.bytes;
+	}
+	*bytes = nr * PAGE_SIZE + (nr + 1) * sizeof(pte_t) + vm.bytes +
+		 node_bytes + array_bytes + footprint_of_tracking();
+	return err;
 }
 
 static int area_open(struct lab_source *source, struct lab_run *run,
 		     const char *name)
 {
+	u64 bytes;
+	int err;
+
 	source->object_bytes = lab_number(run, "size");
-	source->charge_bytes = area_bytes(source->object_bytes);
-	return 0;
+	err = area_bytes(run, source->object_bytes, &bytes);
+	if (!err)
+		source->charge_bytes = bytes;
+	return err;
+}
+
+/* No counter of the kernel's has pages that vmap() was given. */
+static int vmap_open(struct lab_source *source, struct lab_run *run,
+		     const char *name)
+{
+	int err = area_open(source, run, name);
+
+	source->kept_pages = PAGE_ALIGN(source->object_bytes) >> PAGE_SHIFT;
+	return err;
 }
 
 static __always_inline void *vmalloc_alloc(struct lab_source *source, gfp_t gfp)
@@ -951,19 +988,34 @@ static __always_inline void vzalloc_free(struct lab_source *source, void *object
 
 LAB_LOOPS(vzalloc);
 
+/* Charged is the more of the two that an object can turn out to be. */
 static int kvmalloc_open(struct lab_source *source, struct lab_run *run,
 			 const char *name)
 {
+	struct lab_footprint kmalloced = {};
 	size_t size = lab_number(run, "size");
+	u64 area = 0;
+	int err = 0;
 
 	source->object_bytes = size;
-	source->keeps_slabs = size <= KMALLOC_MAX_CACHE_SIZE;
-	if (source->keeps_slabs)
-		source->charge_bytes = kmalloc_size_roundup(size);
-	else	/* the more of the two that it can turn out to be */
-		source->charge_bytes = max_t(size_t, area_bytes(size),
-					     PAGE_SIZE << get_order(size));
+	if (size <= KMALLOC_MAX_SIZE)
+		err = footprint_of_kmalloc(run, size, 0, &kmalloced);
+	/* No area serves what fits a page (mm/util.c, kvmalloc_node()). */
+	if (!err && size > PAGE_SIZE)
+		err = area_bytes(run, size, &area);
+	if (err)
+		return err;
+	source->charge_bytes = max(kmalloced.bytes, area);
+	source->slab_bytes = kmalloced.slab_bytes;
+	source->keeps_slabs = kmalloced.slab_bytes;
 	return 0;
+}
+
+static void kvmalloc_shrink(struct lab_source *source)
+{
+	if (source->slab_bytes)
+		compat_kmalloc_shrink(KMALLOC_NORMAL, source->object_bytes);
+	area_shrink(source);
 }
 
 static __always_inline void *kvmalloc_alloc(struct lab_source *source, gfp_t gfp)
@@ -1037,7 +1089,7 @@ static const struct lab_allocator kvmalloc_allocator = {
 	.open = kvmalloc_open,
 	.alloc = kvmalloc_alloc,
 	.free = kvmalloc_free,
-	.shrink = area_shrink,
+	.shrink = kvmalloc_shrink,
 	.loops = &kvmalloc_loops,
 };
 
@@ -1045,7 +1097,7 @@ static const struct lab_allocator vmap_allocator = {
 	.name = "vmap",
 	.help = "areas of single pages, put in a row by vmap()",
 	.params = area_params,
-	.open = area_open,
+	.open = vmap_open,
 	.alloc = vmap_alloc,
 	.free = vmap_free,
 	.shrink = area_shrink,

@@ -109,6 +109,8 @@ static void withdraw_pool(struct lab_pool *pool)
 
 static const struct lab_pool_watcher debugfs_watcher = {
 	.door_bytes = sizeof(struct door_dir),
+	/* A table has a line less, for its end, and there is the directory. */
+	.nr_files = DOORS_MAX,
 	.added = publish_pool,
 	.removed = withdraw_pool,
 };

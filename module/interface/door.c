@@ -22,7 +22,7 @@
 #include "interface/door.h"
 
 /* Changes when a file or a key changes its meaning or goes away. */
-#define ABI_VERSION	1
+#define ABI_VERSION	2
 
 /*
  * The files tell frame numbers and change how the machine's memory is used.
@@ -264,7 +264,7 @@ static int pools_show(struct seq_file *seq, void *v)
 
 	if (v == pool_list()) {
 		seq_puts(seq,
-			 "# name            <active_objs> <objsize> <held_bytes> <allocator>\n");
+			 "# name            <active_objs> <objsize> <charged_bytes> <allocator>\n");
 		return 0;
 	}
 	if (pool->leaving)
@@ -272,7 +272,7 @@ static int pools_show(struct seq_file *seq, void *v)
 	pool_counts(pool, &counts);
 	seq_printf(seq, "%-17s %13llu %9zu %12llu %s\n", pool->name,
 		   counts.nr_objects, pool->source.object_bytes,
-		   counts.held_bytes, pool->source.allocator->name);
+		   counts.charged_bytes, pool->source.allocator->name);
 	return 0;
 }
 
@@ -392,9 +392,9 @@ static int show_floor_bytes(struct lab_record *record, void *unused)
 	return 0;
 }
 
-static int show_held_bytes(struct lab_record *record, void *unused)
+static int show_charged_bytes(struct lab_record *record, void *unused)
 {
-	record_number(record, "", budget_held());
+	record_number(record, "", budget_charged());
 	return 0;
 }
 
@@ -414,7 +414,7 @@ static int show_limits(struct lab_record *record, void *unused)
 static int show_summary(struct lab_record *record, void *unused)
 {
 	show_limits(record, NULL);
-	record_number(record, "held_bytes", budget_held());
+	record_number(record, "charged_bytes", budget_charged());
 	record_number(record, "nr_pools", pool_count());
 	return runner_show_stats(record, NULL);
 }
@@ -425,7 +425,7 @@ const struct lab_door top_doors[DOORS_MAX] = {
 	{ .name = "fingerprint", .mode = 0400, .show = show_fingerprint },
 	{ .name = "budget_bytes", .mode = 0400, .show = show_budget_bytes },
 	{ .name = "floor_bytes", .mode = 0400, .show = show_floor_bytes },
-	{ .name = "held_bytes", .mode = 0400, .show = show_held_bytes },
+	{ .name = "charged_bytes", .mode = 0400, .show = show_charged_bytes },
 	{ .name = "ledger", .mode = 0400, .show = pool_show_ledger },
 	{ .name = "experiments", .mode = 0400,
 	  .show = runner_show_experiments },

@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What an object takes is not what was asked for: it is rounded up to a class, has red
+ * zones and notes of who allocated it around it, its slab ends with a rest, and a table
+ * beside the slab says which cgroup pays for it.  All that depends on the kernel and on
+ * how it was booted, so it is read off some objects.
+ */
+#include <linux/dcache.h>
+#include <linux/debugfs.h>
+#include <linux/fs.h>
+#include <linux/gcd.h>
+#include <linux/kernel.h>
+#include <linux/kernfs.h>
+#include <linux/kobject.h>
+#include <linux/math64.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/rbtree.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/sort.h>
+#include <linux/string.h>
+#include <linux/xarray.h>
+
+#include "compat/compat.h"
+#include "core/context.h"
+#include "core/family.h"
+#include "core/footprint.h"
+
+/*
+ * Two neighbours are as far apart as the spacing of their slab.  In a slab that others
+ * use as well no two may be neighbours, but all distances are multiples of it, and of so
+ * many that have no other common divisor.
+ */
+#define SAMPLES		64
+
+/* What one of so many bytes is charged for while it is looked at, with its debugging. */
+#define SAMPLE_BYTES(size)	(2 * (u64)(size) + SZ_1K)
+
+/* About what mm/slub.c has of a cache, of a node's part of it and of a CPU's. */
+#define CACHE_BYTES		256
+#define CACHE_NODE_BYTES	64
+#define CACHE_CPU_BYTES		48
+/* And what debugfs has of an opened file, struct debugfs_fsdata. */
+#define OPENED_BYTES		64
+
+static DEFINE_MUTEX(hidden_lock);
+/* What has been learned of such caches; the last is learned again and again. */
+static struct {
+	size_t size;
+	u64 bytes;
+} hidden[8];			/* hidden_lock */
+
+/* Pools' caches begin with "kmemlab_": none can have this name. */
+#define SAMPLE_CACHE	"kmemlab-sample"
+
+static int by_address(const void *a, const void *b)
+{
+	unsigned long x = *(unsigned long *)a, y = *(unsigned long *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* The table with a pointer for each object of a slab to the cgroup that pays for it. */
+static unsigned long cgroup_table_bytes(const struct page *slab,
+					unsigned long per_slab)
+{
+#ifdef CONFIG_MEMCG
+	if (READ_ONCE(slab->memcg_data))
+		return kmalloc_size_roundup(per_slab * sizeof(void *));
+#endif
+	return 0;
+}
+
+/* An object's share of its slab; the objects are sorted by their addresses. */
+static void share_slab(void **object, unsigned int nr,
+		       struct lab_footprint *footprint)
+{
+	struct page *slab = virt_to_head_page(object[0]), *head;
+	unsigned long bytes, spacing = 0, per_slab = 1;
+	unsigned int i;
+
+	for (i = 1; i < nr; i++) {
+		head = virt_to_head_page(object[i]);
+		if (head == virt_to_head_page(object[i - 1]))
+			spacing = gcd(spacing, object[i] - object[i - 1]);
+		/* KFENCE gives a few objects a page each (mm/kfence/core.c). */
+		if (compound_order(head) > compound_order(slab))
+			slab = head;
+	}
+	bytes = page_size(slab);
+	if (spacing)
+		per_slab = bytes / spacing;
+	bytes += cgroup_table_bytes(slab, per_slab);
+	footprint->bytes = DIV_ROUND_UP(bytes, per_slab) + footprint_of_tracking();
+	footprint->slab_bytes = PageSlab(slab) ? bytes : 0;
+}
+
+/**
+ * struct sampled - where the objects that are looked at come from
+ * @cache:	their cache; NULL: kmalloc()
+ * @size:	of an object of kmalloc(), in bytes
+ * @gfp:	flags of each request, beside GFP_LAB
+ */
+struct sampled {
+	struct kmem_cache *cache;
+	size_t size;
+	gfp_t gfp;
+};
+
+static void *alloc_sample(const struct sampled *sampled)
+{
+	if (sampled->cache)
+		return kmem_cache_alloc(sampled->cache, GFP_LAB);
+	return kmalloc(sampled->size, GFP_LAB | sampled->gfp);
+}
+
+static void free_sample(const struct sampled *sampled, void *object)
+{
+	if (sampled->cache)
+		kmem_cache_free(sampled->cache, object);
+	else
+		kfree(object);
+}
+
+static int sample(struct lab_run *run, const struct sampled *sampled,
+		  struct lab_footprint *footprint)
+{
+	void *object[SAMPLES];
+	unsigned int nr = 0;
+	int err = 0;
+
+	while (!err && nr < SAMPLES) {
+		object[nr] = alloc_sample(sampled);
+		if (!object[nr]) {
+			err = -ENOMEM;
+			break;
+		}
+		/* A block of pages is all of it. */
+		if (!PageSlab(virt_to_head_page(object[nr++])))
+			break;
+		err = context_breathe(run->reason);
+	}
+	if (!err) {
+		sort(object, nr, sizeof(*object), by_address, NULL);
+		share_slab(object, nr, footprint);
+	}
+	while (nr)
+		free_sample(sampled, object[--nr]);
+	return err;
+}
+
+/**
+ * footprint_of_cache() - what an object of a cache takes
+ * @run:	the command
+ * @cache:	the cache; it has no empty slab afterwards
+ * @footprint: filled in
+ *
+ * Context: Process context, may sleep.
+ * Return: 0; -ENOMEM; -EDQUOT or -EINTR with the reason.
+ */
+int footprint_of_cache(struct lab_run *run, struct kmem_cache *cache,
+		       struct lab_footprint *footprint)
+{
+	const struct sampled sampled = { .cache = cache };
+	int err;
+
+	err = lab_charge(run, SAMPLES * SAMPLE_BYTES(kmem_cache_size(cache)));
+	if (!err)
+		err = sample(run, &sampled, footprint);
+	kmem_cache_shrink(cache);
+	return err;
+}
+
+/**
+ * footprint_of_kmalloc() - what an object of kmalloc() takes
+ * @run:	the command
+ * @size:	of the object, in bytes
+ * @gfp:	flags that choose the type of its cache
+ * @footprint: filled in
+ *
+ * Context: Process context, may sleep.
+ * Return: 0; -ENOMEM; -EDQUOT or -EINTR with the reason.
+ */
+int footprint_of_kmalloc(struct lab_run *run, size_t size, gfp_t gfp,
+			 struct lab_footprint *footprint)
+{
+	const struct sampled sampled = { .size = size, .gfp = gfp };
+	int err;
+
+	if (size > KMALLOC_MAX_CACHE_SIZE)
+		err = lab_charge(run, PAGE_SIZE << get_order(size));
+	else
+		err = lab_charge(run, SAMPLES * SAMPLE_BYTES(size));
+	return err ?: sample(run, &sampled, footprint);
+}
+
+/* What an object takes of a cache of the kernel's own: of one that is made alike. */
+static int learn_hidden(struct lab_run *run, size_t size, u64 *bytes)
+{
+	struct lab_footprint footprint;
+	struct kmem_cache *cache;
+	int err;
+
+	lockdep_assert_held(&hidden_lock);
+	cache = compat_cache_create_unmerged(SAMPLE_CACHE, size, 0, 0, NULL);
+	if (!cache)
+		return -ENOMEM;
+	err = footprint_of_cache(run, cache, &footprint);
+	if (!err)
+		*bytes = footprint.bytes;
+	kmem_cache_destroy(cache);
+	return err;
+}
+
+/**
+ * footprint_of_hidden() - what an object takes of a cache that modules cannot see
+ * @run:	the command
+ * @size:	of the object, in bytes
+ * @bytes:	filled in
+ *
+ * Context: Process context, may sleep.
+ * Return: 0; -ENOMEM; -EDQUOT or -EINTR with the reason.
+ */
+int footprint_of_hidden(struct lab_run *run, size_t size, u64 *bytes)
+{
+	unsigned int i;
+	int err = 0;
+
+	if (mutex_lock_killable(&hidden_lock))
+		return lab_refuse(run, -EINTR, "cancelled by a signal");
+	for (i = 0; i < ARRAY_SIZE(hidden) - 1; i++)
+		if (!hidden[i].size || hidden[i].size == size)
+			break;
+	if (!hidden[i].size || hidden[i].size != size) {
+		hidden[i].size = 0;
+		err = learn_hidden(run, size, &hidden[i].bytes);
+	}
+	if (!err) {
+		hidden[i].size = size;
+		*bytes = hidden[i].bytes;
+	}
+	mutex_unlock(&hidden_lock);
+	return err;
+}
+
+/**
+ * footprint_of_files() - what files or directories of debugfs take
+ * @run:	the command
+ * @nr:		how many
+ * @bytes:	filled in
+ *
+ * Context: Process context, may sleep.
+ * Return: 0; -ENOMEM; -EDQUOT or -EINTR with the reason.
+ */
+int footprint_of_files(struct lab_run *run, unsigned int nr, u64 *bytes)
+{
+	struct lab_footprint opened;
+	u64 inode, dentry;
+	int err;
+
+	err = footprint_of_hidden(run, sizeof(struct inode), &inode);
+	if (!err)
+		err = footprint_of_hidden(run, sizeof(struct dentry), &dentry);
+	/* What debugfs keeps of each that was opened once (debugfs_file_get()). */
+	if (!err)
+		err = footprint_of_kmalloc(run, OPENED_BYTES, 0, &opened);
+	if (!err)
+		*bytes = nr * (inode + dentry + opened.bytes);
+	return err;
+}
+
+/* A directory, and all that is in it. */
+static unsigned int count_nodes(struct kernfs_node *node)
+{
+	unsigned int nr = 1;
+	struct rb_node *at;
+
+	if (kernfs_type(node) != KERNFS_DIR)
+		return nr;
+	for (at = rb_first(&node->dir.children); at; at = rb_next(at))
+		nr += count_nodes(rb_entry(at, struct kernfs_node, rb));
+	return nr;
+}
+
+/**
+ * footprint_of_kobject() - what a directory of sysfs takes with all that is in it
+ * @run:	the command
+ * @dir:	the directory; nobody changes it meanwhile
+ * @bytes:	filled in
+ *
+ * Context: Process context, may sleep.
+ * Return: 0; -ENOMEM; -EDQUOT or -EINTR with the reason.
+ */
+int footprint_of_kobject(struct lab_run *run, struct kernfs_node *dir,
+			 u64 *bytes)
+{
+	u64 node, ids;
+	int err;
+
+	err = footprint_of_hidden(run, sizeof(*dir), &node);
+	/* Each has a number, and there is a table for so many of these. */
+	if (!err)
+		err = footprint_of_hidden(run, sizeof(struct xa_node), &ids);
+	if (!err)
+		*bytes = count_nodes(dir) * (node + ids / XA_CHUNK_SIZE);
+	return err;
+}
+
+/**
+ * footprint_of_new_cache() - what a cache takes that has no slab
+ * @run:	the command
+ * @name:	of a cache that nobody destroys meanwhile, and that is not merged
+ * @object:	what an object of it takes
+ * @bytes:	filled in: its structs, and its files in sysfs and debugfs
+ *
+ * Context: Process context, may sleep.
+ * Return: 0; -ENOMEM; -EDQUOT or -EINTR with the reason.
+ */
+int footprint_of_new_cache(struct lab_run *run, const char *name,
+			   const struct lab_footprint *object, u64 *bytes)
+{
+	struct kernfs_node *all, *dir = NULL;
+	struct dentry *traces, *traced;
+	struct lab_footprint cache, names, random = {};
+	u64 files = 0;
+	int err;
+
+	*bytes = 0;
+	all = kernfs_find_and_get(kernel_kobj->sd, "slab");
+	if (all)
+		dir = kernfs_find_and_get(all, name);
+	err = dir ? footprint_of_kobject(run, dir, bytes) : 0;
+	kernfs_put(dir);
+	kernfs_put(all);
+	/* Who allocated is shown in two files there (mm/slub.c, debugfs_slab_add()). */
+	traces = debugfs_lookup("slab", NULL);
+	traced = IS_ERR_OR_NULL(traces) ? NULL : debugfs_lookup(name, traces);
+	if (!err && !IS_ERR_OR_NULL(traced))
+		err = footprint_of_files(run, 3, &files);
+	if (!IS_ERR_OR_NULL(traced))
+		dput(traced);
+	if (!IS_ERR_OR_NULL(traces))
+		dput(traces);
+	if (!err)
+		err = footprint_of_kmalloc(run, CACHE_BYTES, 0, &cache);
+	if (!err)
+		err = footprint_of_kmalloc(run, strlen(name) + 1, 0, &names);
+	/* The order in which a slab hands out its objects (init_cache_random_seq()). */
+	if (!err && IS_ENABLED(CONFIG_SLAB_FREELIST_RANDOM))
+		err = footprint_of_kmalloc(run, sizeof(int) *
+					   div64_u64(object->slab_bytes,
+						     object->bytes), 0, &random);
+	if (!err)
+		*bytes += files + cache.bytes + 2 * names.bytes + random.bytes +
+			  nr_node_ids * 2ULL * CACHE_NODE_BYTES +
+			  num_possible_cpus() * (u64)CACHE_CPU_BYTES;
+	return err;
+}
+
+/* A number that the kernel shows of kmemleak's own cache; 0 where it shows none. */
+static unsigned long tracking_number(const char *attribute)
+{
+	char path[64], text[24];
+	unsigned long number = 0;
+	struct file *file;
+	loff_t pos = 0;
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "/sys/kernel/slab/kmemleak_object/%s",
+		 attribute);
+	file = filp_open(path, O_RDONLY, 0);
+	if (IS_ERR(file))
+		return 0;
+	len = kernel_read(file, text, sizeof(text) - 1, &pos);
+	filp_close(file, NULL);
+	if (len > 0) {
+		/* The number of slabs is followed by those of each node. */
+		text[len] = '\0';
+		if (sscanf(text, "%lu", &number) != 1)
+			number = 0;
+	}
+	return number;
+}
+
+/**
+ * footprint_of_tracking() - what kmemleak takes for each allocation that it tracks
+ *
+ * Context: Process context, may sleep.
+ * Return: bytes; 0 where it tracks none.
+ */
+u64 footprint_of_tracking(void)
+{
+	unsigned long nr;
+
+	if (!IS_ENABLED(CONFIG_DEBUG_KMEMLEAK) || !tracking_number("slabs"))
+		return 0;
+	nr = tracking_number("objs_per_slab");
+	return nr ? DIV_ROUND_UP(PAGE_SIZE << tracking_number("order"), nr) : 0;
+}

@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the budget is charged, held against the kernel's own counters: for objects of each
+ * allocator, at sizes that do not divide evenly, for pools that are empty, and after what
+ * went wrong.
+ */
+#include "kmemlab.h"
+
+#include <glob.h>
+
+/* Per cent by which a charge may differ from what the kernel counts. */
+#define PERCENT		2
+/*
+ * Pages that count for nothing: others allocate meanwhile, and objects begin in slabs
+ * that were there already, of each size and CPU.
+ */
+#define SLACK_PAGES	64
+/* What a pool is filled with, and for how long at the most. */
+#define FILL_BYTES	(24 << 20)
+#define FILL_SECONDS	4
+/* How often, where others have allocated or freed too much meanwhile. */
+#define TRIES		4
+
+LAB_FIXTURE(charge);
+
+/*
+ * What kmemleak notes of objects fills holes in slabs that there are, by thousands, before
+ * it takes new ones: pages of holes there.
+ */
+static long long noted_holes(void)
+{
+	char line[256];
+	long long active, total, per_slab;
+
+	if (!find_line("/proc/slabinfo", "kmemleak_object", "", line, sizeof(line)) ||
+	    sscanf(line, "%*s %lld %lld %*d %lld", &active, &total, &per_slab) != 3)
+		return 0;
+	return (total - active) / per_slab << sysfs_number("kmemleak_object", "order");
+}
+
+/* What is seen in one of the counters of slabs, areas and per-CPU memory. */
+static long long counted_pages(void)
+{
+	return vmstat_number("nr_slab_reclaimable") +
+	       vmstat_number("nr_slab_unreclaimable") - noted_holes() +
+	       meminfo_pages("VmallocUsed") + meminfo_pages("Percpu");
+}
+
+/* What is seen in none of them has left the free pages. */
+static long long used_pages(void)
+{
+	return -read_free_pages() - noted_holes();
+}
+
+static const struct charged {
+	const char *make;
+	long long (*pages)(void);
+} charged[] = {
+	{ "slab size=300", counted_pages },
+	{ "slab size=24 ctor=yes", counted_pages },
+	{ "slab size=72 align=64", counted_pages },
+	{ "slab_bulk size=700", counted_pages },
+	{ "slab_magazine size=300", counted_pages },
+	{ "mempool size=300 reserve=100", counted_pages },
+	{ "kmalloc size=192", counted_pages },
+	{ "kmalloc size=1100 type=reclaimable", counted_pages },
+	{ "kmalloc size=300 type=cgroup", counted_pages },
+	{ "kmalloc size=9000", counted_pages },
+	{ "kzalloc size=96", counted_pages },
+	{ "vmalloc size=10000", counted_pages },
+	{ "vzalloc size=1", counted_pages },
+	{ "kvmalloc size=300", counted_pages },
+	{ "kvmalloc size=10000", counted_pages },
+	{ "reclaimable size=300", counted_pages },
+	{ "percpu size=100", counted_pages },
+	{ "vmap size=10000", used_pages },
+	{ "dma size=5000", used_pages },
+	{ "pages order=1", used_pages },
+	{ "pages_bulk", used_pages },
+	{ "node node=0 order=1", used_pages },
+};
+
+/* Fills the pool; returns how many objects there was time for. */
+static long long fill(const char *pool)
+{
+	long long each = pool_number(pool, "charge_bytes"), n = 0;
+	long long max = FILL_BYTES / each, lot = max / 100 + 1;
+	double end = seconds() + FILL_SECONDS;
+
+	while (n < max && seconds() < end &&
+	       !run("pool.alloc name=%s count=%lld", pool, lot)->err)
+		n += lot;
+	return n;
+}
+
+/*
+ * What is beside a chunk of per-CPU memory comes with the first object in it: two bits
+ * for each 4 bytes, and a pointer to who pays (mm/percpu.c, pcpu_alloc_chunk()).
+ */
+static long long chunk_pages(void)
+{
+	char line[256], address[32];
+	long long bytes;
+
+	if (!find_line("/proc/vmallocinfo", "pcpu_get_vm_areas", "", line,
+		       sizeof(line)) ||
+	    sscanf(line, "0x%31[0-9a-f]-%*s %lld", address, &bytes) != 2)
+		return 0;
+	return bytes / 4 * (sizeof(void *) + 1) / PAGE_BYTES;
+}
+
+/*
+ * No slab is empty then of those that pools of others' caches take objects from, and none
+ * is kept for what was freed.
+ */
+static void drop_all_freed(void)
+{
+	static const char *const caches[] = {
+		"/sys/kernel/slab/kmalloc-*", "/sys/kernel/slab/vmap_area",
+		"/sys/kernel/slab/kmemleak_object",
+	};
+	glob_t found;
+	size_t i, j;
+
+	for (i = 0; i < ARRAY_SIZE(caches); i++) {
+		if (glob(caches[i], 0, NULL, &found))
+			continue;
+		for (j = 0; j < found.gl_pathc; j++)
+			drop_freed(strrchr(found.gl_pathv[j], '/') + 1);
+		globfree(&found);
+	}
+}
+
+/* What kmemleak noted of them goes a grace period later, and then is KASAN's. */
+static void let_all_go(void)
+{
+	long long before, pages = counted_pages();
+	int tries = 0;
+
+	do {
+		before = pages;
+		drop_all_freed();
+		usleep(200000);
+		pages = counted_pages();
+	} while (llabs(pages - before) > SLACK_PAGES / 4 && may_try(++tries));
+}
+
+/* Objects are charged what they take. */
+TEST_F_TIMEOUT(charge, objects, 600)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(charged); i++) {
+		const struct charged *c = &charged[i];
+		long long before, taken, charge, slack, n = 0;
+		int tries;
+
+		for (tries = 0; tries < TRIES; tries++) {
+			ASSERT_OK("pool.create name=each allocator=%s", c->make);
+			let_all_go();
+			before = c->pages();
+			n = fill("each");
+			taken = c->pages() - before;
+			charge = n * pool_number("each", "charge_bytes");
+			if (c->pages == used_pages)
+				charge += pool_number("each", "bookkeeping_bytes");
+			ASSERT_OK("pool.destroy name=each");
+			slack = SLACK_PAGES + charge / 100 * PERCENT / PAGE_BYTES;
+			if (!strncmp(c->make, "percpu", 6))
+				slack += chunk_pages();
+			if (llabs(charge / (long long)PAGE_BYTES - taken) <= slack)
+				break;
+		}
+		say("%-36s %6lld objects: %lld pages charged, %lld taken", c->make,
+		    n, charge / (long long)PAGE_BYTES, taken);
+		EXPECT_LT(0, n);
+		EXPECT_LT(tries, TRIES);
+	}
+}
+
+/* What a pool of each allocator takes while it has no object. */
+static const char *const empty[] = {
+	"slab size=300", "kmalloc size=300", "vmalloc size=300", "mempool size=300",
+	"reclaimable size=300", "dma size=300",
+};
+
+#define NR_POOLS	400
+
+static bool make_pools(const char *make, int nr)
+{
+	int i;
+
+	for (i = 0; i < nr; i++)
+		if (run("pool.create name=empty%d allocator=%s", i, make)->err)
+			return false;
+	return true;
+}
+
+static void destroy_pools(int nr)
+{
+	int i;
+
+	for (i = 0; i < nr; i++)
+		run("pool.destroy name=empty%d", i);
+}
+
+/*
+ * A pool is charged for what it takes itself, with its files.  What others' caches have
+ * kept of pools before may serve it, so that it is not much less but can seem to be less.
+ */
+TEST_F_TIMEOUT(charge, empty_pools, 300)
+{
+	int i, nr = config_has("CONFIG_KASAN") ? NR_POOLS / 8 : NR_POOLS;
+
+	for (i = 0; i < ARRAY_SIZE(empty); i++) {
+		long long charge, taken, before;
+
+		let_all_go();
+		before = counted_pages();
+		charge = lab_charged();
+		ASSERT_TRUE(make_pools(empty[i], nr));
+		charge = (lab_charged() - charge) / nr;
+		taken = (counted_pages() - before) * PAGE_BYTES / nr;
+		destroy_pools(nr);
+		say("%-24s %6lld bytes charged, %6lld taken", empty[i], charge, taken);
+		EXPECT_LE(taken * (100 - PERCENT) / 100, charge);
+		EXPECT_LE(charge, 2 * taken);
+	}
+}
+
+/* Objects that the kernel refuses are not charged, whatever the pool has already. */
+TEST_F(charge, failed)
+{
+	static const char group[] = "kmemlab-charge";
+	long long charge, failed;
+
+	if (!cgroup_make(group))
+		SKIP(return, "charge.failed: no memory controller of cgroup v2");
+	ASSERT_OK("pool.create name=some allocator=reclaimable size=4096");
+	ASSERT_OK("pool.alloc name=some count=100");
+	ASSERT_EQ(0, write_file(cgroup_path(group, "memory.max"), "8M"));
+	charge = lab_charged();
+	failed = pool_number("some", "nr_failed");
+	EXPECT_EQ(ENOMEM, run_in_group(group, 0, "pool.alloc name=some count=4000"));
+	EXPECT_EQ(charge, lab_charged());
+	EXPECT_EQ(100, pool_number("some", "nr_objects"));
+	EXPECT_EQ(100, pool_number("some", "nr_allocs"));
+	EXPECT_EQ(failed + 1, pool_number("some", "nr_failed"));
+	/* And those that the budget has no room for. */
+	EXPECT_EQ(EDQUOT, run("pool.alloc name=some count=100000000")->err);
+	EXPECT_EQ(charge, lab_charged());
+	EXPECT_EQ(failed + 2, pool_number("some", "nr_failed"));
+	cgroup_clear(group);
+	ASSERT_OK("pool.destroy name=some");
+}
+
+static long long nr_pools(void)
+{
+	return keyed_number("/proc/kmemlab/summary", "nr_pools");
+}
+
+/* A pool that cannot be opened is none, and is charged nothing. */
+TEST_F(charge, not_opened)
+{
+	long long charge = lab_charged(), pools = nr_pools();
+
+	EXPECT_EQ(ERANGE, run("pool.create name=none allocator=slab size=64 align=3")
+			  ->err);
+	EXPECT_EQ(EINVAL,
+		  run("pool.create name=none allocator=slab size=64 ctor=yes merge=yes")
+			  ->err);
+	EXPECT_EQ(pools, nr_pools());
+	EXPECT_EQ(charge, lab_charged());
+}
+
+/* What a pool keeps ready is charged when it is made, and until it goes. */
+TEST_F(charge, reserves)
+{
+	long long plain, charge = lab_charged(), each;
+	int cpus = sysconf(_SC_NPROCESSORS_CONF);
+
+	ASSERT_OK("pool.create name=plain allocator=slab size=300");
+	plain = lab_charged() - charge;
+	each = pool_number("plain", "charge_bytes");
+
+	charge = lab_charged();
+	ASSERT_OK("pool.create name=ready allocator=mempool size=300 reserve=1000");
+	EXPECT_LE(plain + 1000 * each, lab_charged() - charge);
+	EXPECT_EQ(lab_charged() - charge, pool_number("ready", "charged_bytes"));
+	ASSERT_OK("pool.destroy name=ready");
+	EXPECT_EQ(charge, lab_charged());
+
+	/* Two magazines of 63 objects each (module/families/magazine.c). */
+	ASSERT_OK("pool.create name=ready allocator=slab_magazine size=300");
+	EXPECT_LE(plain + cpus * 2 * 63 * each, lab_charged() - charge);
+	EXPECT_EQ(lab_charged() - charge, pool_number("ready", "charged_bytes"));
+	ASSERT_OK("pool.destroy name=ready");
+	EXPECT_EQ(charge, lab_charged());
+	ASSERT_OK("pool.destroy name=plain");
+}
+
+#define NR_KEPT		2000
+
+/*
+ * After most objects were freed at random, what is held is the slabs that the others lie
+ * in, and shrinking gives the rest back, of the charge as well.
+ */
+static void check_held(struct __test_metadata *_metadata, const char *make,
+		       const char *cache)
+{
+	static struct place place[NR_KEPT];
+	long long slab, full, held, slabs = 0, own;
+	int n, i, j, tries;
+
+	ASSERT_OK("pool.create name=held allocator=%s", make);
+	own = pool_number("held", "charged_bytes");
+	n = fill("held");
+	ASSERT_LT(NR_KEPT, n);
+	full = pool_number("held", "charged_bytes") - own - n * 8LL;
+	EXPECT_LE(full * (100 - PERCENT) / 100, pool_number("held", "held_bytes"));
+	ASSERT_OK("pool.free name=held count=%d order=random", n - NR_KEPT);
+	ASSERT_EQ(NR_KEPT, read_layout("held", place, NR_KEPT));
+
+	/* The slabs, by the frames of their objects. */
+	slab = 1LL << sysfs_number(cache, "order");
+	for (i = 0; i < NR_KEPT; i++) {
+		for (j = 0; j < i && place[j].pfn / slab != place[i].pfn / slab; j++)
+			;
+		slabs += j == i;
+	}
+	slab *= PAGE_BYTES;
+	EXPECT_EQ(slabs * slab, pool_number("held", "held_bytes"));
+	/* Slabs may be kept, until they are asked back. */
+	EXPECT_EQ(full + own + NR_KEPT * 8, pool_number("held", "charged_bytes"));
+	for (tries = 0; may_try(tries); tries++) {
+		ASSERT_OK("pool.shrink name=held");
+		if (!strncmp(cache, "kmemlab", 7) &&
+		    sysfs_number(cache, "slabs") == slabs)
+			break;
+		if (strncmp(cache, "kmemlab", 7))
+			break;
+	}
+	EXPECT_LT(tries, QUIET_TRIES);
+	held = pool_number("held", "charged_bytes") - own - NR_KEPT * 8;
+	say("%-16s %d of %d objects left: %lld bytes held, %lld charged for them", make,
+	    NR_KEPT, n, slabs * slab, held);
+	EXPECT_LE(slabs * slab * (100 - PERCENT) / 100, held);
+	EXPECT_GE(slabs * slab * (100 + PERCENT) / 100 + slab, held);
+	ASSERT_OK("pool.destroy name=held");
+}
+
+TEST_F_TIMEOUT(charge, held, 300)
+{
+	check_held(_metadata, "slab size=192", "kmemlab_held");
+	check_held(_metadata, "kmalloc size=192", "kmalloc-192");
+}
+
+TEST_HARNESS_MAIN
