@@ -462,6 +462,36 @@ static bool same_object(const struct record *record, const char *a,
 	       cell_of(record, b, "offset_bytes");
 }
 
+/* Both sides of each boundary can be tried. */
+TEST_F(kmalloc, boundaries)
+{
+	struct record *record;
+	int size;
+
+	for (size = LARGEST_CLASS; size <= LARGEST_CLASS + 1; size++) {
+		record = run("kmalloc.large size=%d", size);
+		ASSERT_EQ(0, record->err);
+		EXPECT_EQ(size == LARGEST_CLASS, cell_of(record, "large", "slab"));
+		record = run("kmalloc.krealloc size=%d", size);
+		ASSERT_EQ(0, record->err);
+		EXPECT_EQ(size, cell_of(record, "within", "kept_bytes"));
+		EXPECT_EQ(1, cell_of(record, "beyond", "moved"));
+		EXPECT_EQ(size, cell_of(record, "beyond", "kept_bytes"));
+		EXPECT_OK("kmalloc.zero size=%d", size);
+		EXPECT_OK("kmalloc.loop size=%d rounds=10", size);
+	}
+	/* Past the largest block only vmalloc can serve. */
+	record = run("kmalloc.kvmalloc small=%lu large=65536", 4UL << 20);
+	if (record->err == EOPNOTSUPP)
+		SKIP(return, "kmalloc.boundaries: no zone DMA");
+	ASSERT_EQ(0, record->err);
+	EXPECT_EQ(4 << 20, cell_of(record, "small", "size_bytes"));
+	EXPECT_EQ(65536, cell_of(record, "large", "size_bytes"));
+	record = run("kmalloc.kvmalloc large=%lu", (4UL << 20) + 1);
+	ASSERT_EQ(0, record->err);
+	EXPECT_EQ(1, cell_of(record, "large", "vmalloc"));
+}
+
 /* From within each class to its end, and one byte further. */
 TEST_F(kmalloc, krealloc)
 {

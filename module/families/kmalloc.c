@@ -51,6 +51,12 @@ static bool has_type(unsigned int i)
 	return !types[i].gfp || types[i].type != KMALLOC_NORMAL;
 }
 
+/* What an object takes at the most, with the slab or the block that it is in. */
+static u64 whole_bytes(size_t size)
+{
+	return max_t(u64, SLAB_MAX_BYTES, PAGE_SIZE << get_order(size));
+}
+
 static unsigned long head_pfn(const void *object)
 {
 	return page_to_pfn(virt_to_head_page(object));
@@ -222,7 +228,7 @@ static int kmalloc_large_block(struct lab_run *run)
 	void *object, *block;
 	int err;
 
-	err = lab_charge(run, SLAB_MAX_BYTES + (PAGE_SIZE << get_order(size)));
+	err = lab_charge(run, SLAB_MAX_BYTES + whole_bytes(size));
 	if (err)
 		return err;
 	object = kmalloc(KMALLOC_MAX_CACHE_SIZE, GFP_LAB);
@@ -358,8 +364,8 @@ static int kmalloc_zero(struct lab_run *run)
 	u64 mark;
 	int err;
 
-	/* One slab for each object, and one for what overflow leaves. */
-	err = lab_charge(run, 3 * SLAB_MAX_BYTES);
+	/* One for each object, and one for what overflow leaves. */
+	err = lab_charge(run, 3 * whole_bytes(size));
 	if (err)
 		return err;
 	plain = get_over_dirt(size, 0, &reused);
@@ -407,7 +413,7 @@ static int kmalloc_krealloc(struct lab_run *run)
 	int err;
 
 	/* The old object and the new one, of the next class. */
-	err = lab_charge(run, 2 * SLAB_MAX_BYTES);
+	err = lab_charge(run, 3 * whole_bytes(size));
 	if (err)
 		return err;
 	object = kmalloc(size, GFP_LAB);
@@ -543,6 +549,12 @@ static void mend_zone(struct lab_run *run, gfp_t gfp)
 	hoard_free_past_lists(&pages.odd);
 }
 
+/* What kvmalloc() takes at the most. */
+static u64 area_bytes(size_t size)
+{
+	return size > KMALLOC_MAX_SIZE ? PAGE_ALIGN(size) : whole_bytes(size);
+}
+
 static void record_area(struct lab_record *record, const char *key,
 			const void *area, size_t size)
 {
@@ -568,7 +580,7 @@ static int kmalloc_kvmalloc(struct lab_run *run)
 	if (!zone)
 		return lab_refuse(run, -EOPNOTSUPP,
 				  "no ZONE_DMA, the zone small enough to be fragmented");
-	err = lab_charge(run, SLAB_MAX_BYTES + large +
+	err = lab_charge(run, area_bytes(small) + area_bytes(large) +
 			      (zone_managed_pages(zone) << PAGE_SHIFT));
 	if (err)
 		return err;
@@ -727,8 +739,7 @@ static const struct lab_param types_params[] = {
 
 static const struct lab_param large_params[] = {
 	LAB_HOLD_PARAM,
-	{ .name = "size", .help = "in bytes, past the largest class",
-	  .min = KMALLOC_MAX_CACHE_SIZE + 1, .max = KMALLOC_MAX_SIZE,
+	{ .name = "size", .help = "in bytes", .min = 1, .max = KMALLOC_MAX_SIZE,
 	  .def = KMALLOC_MAX_CACHE_SIZE + 1 },
 	{}
 };
@@ -741,23 +752,23 @@ static const struct lab_param limits_params[] = {
 static const struct lab_param zero_params[] = {
 	LAB_HOLD_PARAM,
 	{ .name = "size", .help = "in bytes", .min = 2 * sizeof(u64),
-	  .max = KMALLOC_MAX_CACHE_SIZE, .def = 1000 },
+	  .max = KMALLOC_MAX_SIZE, .def = 1000 },
 	{}
 };
 
 static const struct lab_param krealloc_params[] = {
 	LAB_HOLD_PARAM,
 	{ .name = "size", .help = "to begin with, in bytes", .min = 1,
-	  .max = KMALLOC_MAX_CACHE_SIZE, .def = 100 },
+	  .max = KMALLOC_MAX_SIZE / 2, .def = 100 },
 	{}
 };
 
 static const struct lab_param kvmalloc_params[] = {
 	LAB_HOLD_PARAM,
-	{ .name = "small", .help = "in bytes", .min = 1, .max = PAGE_SIZE,
+	{ .name = "small", .help = "in bytes", .min = 1, .max = SZ_1G,
 	  .def = 3000 },
-	{ .name = "large", .help = "in bytes, past the largest block",
-	  .min = KMALLOC_MAX_SIZE + 1, .max = SZ_1G, .def = SZ_8M },
+	{ .name = "large", .help = "in bytes", .min = 1, .max = SZ_1G,
+	  .def = SZ_8M },
 	{ .name = "fragmented", .help = "in bytes, where no block is free",
 	  .min = 4 * PAGE_SIZE, .max = SZ_1M, .def = SZ_64K },
 	{}
@@ -765,7 +776,7 @@ static const struct lab_param kvmalloc_params[] = {
 
 static const struct lab_param loop_params[] = {
 	{ .name = "size", .help = "of an object, in bytes", .min = 1,
-	  .max = KMALLOC_MAX_CACHE_SIZE, .def = 64 },
+	  .max = KMALLOC_MAX_SIZE, .def = 64 },
 	{ .name = "rounds", .help = "to allocate one and free it", .min = 1,
 	  .max = 10000000, .def = 10000 },
 	{}
