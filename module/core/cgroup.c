@@ -54,6 +54,12 @@ void cgroup_record(struct lab_record *record)
 	mem_cgroup_put(memcg);
 }
 
+/* How often a charge did not fit below its own limit. */
+static long nr_reached(const struct mem_cgroup *memcg)
+{
+	return atomic_long_read(&memcg->memory_events_local[MEMCG_MAX]);
+}
+
 static struct mem_cgroup *parent_of(struct mem_cgroup *memcg)
 {
 	return mem_cgroup_from_css(memcg->css.parent);
@@ -72,8 +78,7 @@ void cgroup_read_limits(struct lab_cgroup_limits *limits)
 	limits->nr = 0;
 	for (memcg = own; memcg && limits->nr < CGROUP_DEPTH;
 	     memcg = parent_of(memcg))
-		limits->nr_reached[limits->nr++] = atomic_long_read(
-			&memcg->memory_events_local[MEMCG_MAX]);
+		limits->nr_reached[limits->nr++] = nr_reached(memcg);
 	mem_cgroup_put(own);
 }
 
@@ -93,8 +98,7 @@ void cgroup_name_limit(const struct lab_cgroup_limits *before, char *reason)
 	unsigned int i;
 
 	for (i = 0; memcg && i < before->nr; i++, memcg = parent_of(memcg))
-		if (atomic_long_read(&memcg->memory_events_local[MEMCG_MAX]) !=
-		    before->nr_reached[i])
+		if (nr_reached(memcg) != before->nr_reached[i])
 			break;
 	if (memcg && i < before->nr && path &&
 	    cgroup_path(memcg->css.cgroup, path, PATH_MAX) > 0)

@@ -362,7 +362,7 @@ int footprint_of_new_cache(struct lab_run *run, const char *name,
 static unsigned long tracking_number(const char *attribute)
 {
 	char path[64], text[24];
-	unsigned long number = 0;
+	unsigned long number;
 	struct file *file;
 	loff_t pos = 0;
 	ssize_t len;
@@ -374,13 +374,12 @@ static unsigned long tracking_number(const char *attribute)
 		return 0;
 	len = kernel_read(file, text, sizeof(text) - 1, &pos);
 	filp_close(file, NULL);
-	if (len > 0) {
-		/* The number of slabs is followed by those of each node. */
-		text[len] = '\0';
-		if (sscanf(text, "%lu", &number) != 1)
-			number = 0;
-	}
-	return number;
+	if (len <= 0)
+		return 0;
+	/* The number of slabs is followed by those of each node. */
+	text[len] = '\0';
+	text[strspn(text, "0123456789")] = '\0';
+	return kstrtoul(text, 10, &number) ? 0 : number;
 }
 
 /**

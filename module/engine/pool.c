@@ -1024,9 +1024,8 @@ static int charge_held(struct lab_run *run, struct lab_pool *pool)
 	if (err)
 		return err;
 	if (pool->source.slab_bytes && pool->nr_looked == pool->nr_changes) {
-		lower_charge(pool, max(nr_in_all(pool),
-				       (size_t)div64_u64(held,
-							 pool->source.charge_bytes)));
+		lower_charge(pool, max_t(size_t, nr_in_all(pool),
+					 div64_u64(held, pool->source.charge_bytes)));
 		publish_counts(pool);
 		pool->nr_looked = pool->nr_changes;
 	}

@@ -13,14 +13,8 @@
 #define OLDEST			RELEASE(3, 10)
 #define NOW			UINT_MAX
 
-/**
- * struct gfp_bit - a flag and the bit that it had
- * @name:	of the flag
- * @bit:	its number
- * @since:	first release that had it there
- * @until:	first release that did not any more
- */
-static const struct gfp_bit {
+/* A flag, its number, and the first releases that had it there and no longer did. */
+static const struct {
 	const char *name;
 	unsigned int bit;
 	unsigned int since;

@@ -255,7 +255,7 @@ static int ioremap_info(struct lab_run *run)
 	err = take_edu(run, &edu);
 	if (err)
 		return err;
-	record_address(&run->record, "area", edu.base);
+	record_address(&run->record, "area", (const void __force *)edu.base);
 	record_text(&run->record, "phys", "%pa", &edu.phys);
 	record_number(&run->record, "size_bytes", edu.bytes);
 	record_function(&run->record, "caller", "take_edu");
