@@ -6,8 +6,6 @@
  */
 #include "kmemlab.h"
 
-#include <glob.h>
-
 /* Per cent by which a charge may differ from what the kernel counts. */
 #define PERCENT		2
 /*
@@ -15,9 +13,11 @@
  * that were there already, of each size and CPU.
  */
 #define SLACK_PAGES	64
+/* Of a pool, some parts are known by their size alone, and files not all opened. */
+#define FIXED_PERCENT	10
 /* What a pool is filled with, and for how long at the most. */
 #define FILL_BYTES	(24 << 20)
-#define FILL_SECONDS	4
+#define FILL_SECONDS	3
 /* How often, where others have allocated or freed too much meanwhile. */
 #define TRIES		4
 
@@ -110,37 +110,19 @@ static long long chunk_pages(void)
 }
 
 /*
- * No slab is empty then of those that pools of others' caches take objects from, and none
- * is kept for what was freed.
+ * What was freed goes a grace period later, or KASAN keeps it: waits until these caches
+ * have no slab any more that is empty.
  */
-static void drop_all_freed(void)
-{
-	static const char *const caches[] = {
-		"/sys/kernel/slab/kmalloc-*", "/sys/kernel/slab/vmap_area",
-		"/sys/kernel/slab/kmemleak_object",
-	};
-	glob_t found;
-	size_t i, j;
-
-	for (i = 0; i < ARRAY_SIZE(caches); i++) {
-		if (glob(caches[i], 0, NULL, &found))
-			continue;
-		for (j = 0; j < found.gl_pathc; j++)
-			drop_freed(strrchr(found.gl_pathv[j], '/') + 1);
-		globfree(&found);
-	}
-}
-
-/* What kmemleak noted of them goes a grace period later, and then is KASAN's. */
-static void let_all_go(void)
+static void let_all_go(const char *const *caches)
 {
 	long long before, pages = counted_pages();
-	int tries = 0;
+	int tries = 0, i;
 
 	do {
 		before = pages;
-		drop_all_freed();
-		usleep(200000);
+		usleep(100000);
+		for (i = 0; caches[i]; i++)
+			drop_freed(caches[i]);
 		pages = counted_pages();
 	} while (llabs(pages - before) > SLACK_PAGES / 4 && may_try(++tries));
 }
@@ -148,6 +130,8 @@ static void let_all_go(void)
 /* Objects are charged what they take. */
 TEST_F_TIMEOUT(charge, objects, 600)
 {
+	static const char *const note_caches[] = { "kmemleak_object", NULL };
+	bool noted = !access("/sys/kernel/slab/kmemleak_object", F_OK);
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(charged); i++) {
@@ -157,7 +141,8 @@ TEST_F_TIMEOUT(charge, objects, 600)
 
 		for (tries = 0; tries < TRIES; tries++) {
 			ASSERT_OK("pool.create name=each allocator=%s", c->make);
-			let_all_go();
+			if (noted)
+				let_all_go(note_caches);
 			before = c->pages();
 			n = fill("each");
 			taken = c->pages() - before;
@@ -204,18 +189,25 @@ static void destroy_pools(int nr)
 		run("pool.destroy name=empty%d", i);
 }
 
-/*
- * A pool is charged for what it takes itself, with its files.  What others' caches have
- * kept of pools before may serve it, so that it is not much less but can seem to be less.
- */
+/* What pools and their files lie in. */
+static const char *const pool_caches[] = {
+	"inode_cache", "debugfs_inode_cache", "dentry", "kernfs_node_cache",
+	"kmem_cache", "kmem_cache_node", "kmalloc-1k", "radix_tree_node", NULL
+};
+
+/* A pool is charged for what it takes itself, with its files. */
 TEST_F_TIMEOUT(charge, empty_pools, 300)
 {
-	int i, nr = config_has("CONFIG_KASAN") ? NR_POOLS / 8 : NR_POOLS;
+	int i, nr = NR_POOLS;
 
+	/* What commands have used and freed would be counted as well. */
+	if (config_has("CONFIG_KASAN_GENERIC"))
+		SKIP(return, "charge.empty_pools: KASAN keeps what was freed");
 	for (i = 0; i < ARRAY_SIZE(empty); i++) {
 		long long charge, taken, before;
 
-		let_all_go();
+		write_file("/proc/sys/vm/drop_caches", "2");
+		let_all_go(pool_caches);
 		before = counted_pages();
 		charge = lab_charged();
 		ASSERT_TRUE(make_pools(empty[i], nr));
@@ -224,7 +216,9 @@ TEST_F_TIMEOUT(charge, empty_pools, 300)
 		destroy_pools(nr);
 		say("%-24s %6lld bytes charged, %6lld taken", empty[i], charge, taken);
 		EXPECT_LE(taken * (100 - PERCENT) / 100, charge);
-		EXPECT_LE(charge, 2 * taken);
+		/* Later ones can lie in what the caches have kept of these. */
+		if (!i)
+			EXPECT_GE(taken * (100 + FIXED_PERCENT) / 100, charge);
 	}
 }
 

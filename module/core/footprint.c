@@ -259,7 +259,9 @@ int footprint_of_files(struct lab_run *run, unsigned int nr, u64 *bytes)
 	u64 inode, dentry;
 	int err;
 
-	err = footprint_of_hidden(run, sizeof(struct inode), &inode);
+	/* With what debugfs adds, from 6.11 on (struct debugfs_inode_info). */
+	err = footprint_of_hidden(run, sizeof(struct inode) + 2 * sizeof(void *),
+				  &inode);
 	if (!err)
 		err = footprint_of_hidden(run, sizeof(struct dentry), &dentry);
 	/* What debugfs keeps of each that was opened once (debugfs_file_get()). */
