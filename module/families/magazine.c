@@ -6,9 +6,10 @@
  * nor a change between the two, goes to the cache more often than once for a
  * magazine; it goes there for all of one at once.
  *
- * Who works on a CPU's magazines has its bit set.  That is nearly always a task on
- * that CPU, which waits for nobody: it goes to the cache instead.  So the fast path
- * needs no lock, and reclaim may look in from any CPU.
+ * Who works on a CPU's magazines has its bit set, and is not preempted meanwhile.
+ * That is nearly always a task on that CPU, which waits for nobody: it goes to the
+ * cache instead.  So the fast path needs no lock, and reclaim may look in from any
+ * CPU.
  */
 #include <linux/bitops.h>
 #include <linux/cpuhotplug.h>
@@ -16,6 +17,7 @@
 #include <linux/kernel.h>
 #include <linux/list.h>
 #include <linux/percpu.h>
+#include <linux/preempt.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
@@ -64,6 +66,11 @@ struct magazine_rack {
 
 static enum cpuhp_state magazine_state;	/* set at load */
 
+/*
+ * With preemption disabled, also under PREEMPT_RT: drain_cpu() spins until the bit is
+ * clear, for ever where it preempted the task that is to clear it.  So between this
+ * and leave_magazines() pointers are moved and nothing else is done.
+ */
 static bool take_magazines(struct lab_magazines *magazines)
 {
 	return !test_and_set_bit_lock(MAGAZINE_BUSY, &magazines->busy);
@@ -86,7 +93,7 @@ static size_t unload(struct magazine *magazine, void **objects)
 
 /*
  * Gives back what a CPU keeps; returns how many.  Whoever is at work there is not
- * preempted, so that there is never long to wait.
+ * preempted, and neither is this task while it is, so that nobody has long to wait.
  */
 static size_t drain_cpu(struct lab_source *source, unsigned int cpu)
 {
@@ -96,10 +103,12 @@ static size_t drain_cpu(struct lab_source *source, unsigned int cpu)
 	int i;
 
 	for (i = 0; i < MAGAZINES; i++) {
+		preempt_disable();
 		while (!take_magazines(magazines))
 			cpu_relax();
 		nr = unload(&magazines->magazine[i], objects);
 		leave_magazines(magazines);
+		preempt_enable();
 		kmem_cache_free_bulk(source->cache, nr, objects);
 		all += nr;
 	}
