@@ -177,6 +177,52 @@ cycles()
 	done
 }
 
+# mounted_apart DIR: a root of its own at DIR, with the same files and a proc of its own
+mounted_apart()
+{
+	mkdir -p "$1" && mount --bind / "$1" && mount -t proc none "$1/proc" &&
+	mount --bind "${ko%/*}" "$1/tmp"
+}
+
+# Whoever loads the module can take away what the load was done in: every mount,
+load_in_chroot()
+{
+	root=/tmp/kmemlab-root
+	unload
+	mounted_apart $root &&
+	chroot $root insmod "/tmp/${ko##*/}" budget_bytes="$budget" \
+		floor_bytes="$floor" &&
+	umount $root/proc && umount $root/tmp && umount $root && rmdir $root &&
+	is_loaded && grep -q "^ledger.vmalloc_pages" "$LAB/ledger" && unload
+}
+
+# and the PID namespace, which is gone once another may be made where one more than
+# there were may be.  That is done some time after its last process has ended.
+load_in_pid_namespace()
+{
+	max=/proc/sys/user/max_pid_namespaces
+	old=$(cat $max) || return
+	unload
+	most=0
+	while [ "$most" -lt "$old" ]; do
+		most=$((most + 1))
+		echo $most >$max
+		! unshare -p -f true 2>/dev/null || break
+	done
+	echo "$old" >$max
+	unshare -p -f -m --mount-proc insmod "$ko" budget_bytes="$budget" \
+		floor_bytes="$floor" || return
+	echo $most >$max
+	tries=0
+	until unshare -p -f true 2>/dev/null; do
+		tries=$((tries + 1))
+		[ "$tries" -lt 1000 ] || break
+	done
+	echo "$old" >$max
+	echo "# of $most namespaces it was still there $tries times"
+	[ "$tries" -lt 1000 ] && unload
+}
+
 # A page that one cycle leaves behind would be CYCLES pages in all.  The first
 # cycles fill the caches of whatever loads modules.
 free_memory_returns()
@@ -189,7 +235,7 @@ free_memory_returns()
 	[ "$lost" -lt "$CYCLES" ]
 }
 
-plan 10
+plan 12
 result unload.pools_full pools_full
 result unload.budget_parameter budget_parameter
 result unload.parameter_units parameter_units
@@ -198,6 +244,8 @@ result unload.floor_parameter floor_parameter
 result unload.debugfs_open held_open "$LAB/experiments"
 result unload.procfs_open held_open /proc/kmemlab/summary
 result unload.command_running command_running
+result unload.load_in_chroot load_in_chroot
+result unload.load_in_pid_namespace load_in_pid_namespace
 result unload.free_memory_returns free_memory_returns
 result unload.load_again load
 finish

@@ -8,16 +8,21 @@
  * on a machine that holds still.  Pages on the per-CPU lists count as free:
  * NR_FREE_PAGES leaves them out.
  */
+#include <linux/cpumask.h>
 #include <linux/fs.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
+#include <linux/mount.h>
+#include <linux/path.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/vmstat.h>
 
 #include "core/cgroup.h"
+#include "core/command.h"
+#include "core/context.h"
 #include "core/ledger.h"
 #include "core/record.h"
 
@@ -34,12 +39,14 @@ static const char *const ledger_keys[LEDGER_NR] = {
 	[LEDGER_MEMCG]			= "ledger.memcg_pages",
 };
 
-/* Both are constant after ledger_init(). */
+/* These are constant after ledger_init(). */
 static struct lab_ledger at_load;
 /*
  * /proc/meminfo, held open: opening it for each reading would charge the cgroup
- * of whoever runs the command.
+ * of whoever runs the command.  Through a mount of the lab's own, which is in no
+ * namespace, so that no other is busy for it.
  */
+static struct vfsmount *proc;
 static struct file *meminfo;
 
 /* Whether an item stands for pages that no other item has. */
@@ -245,6 +252,28 @@ s64 ledger_record(struct lab_record *record, const struct lab_ledger *before,
 	return unexplained;
 }
 
+/* A mount of proc is of the PID namespace of whoever makes it. */
+static int open_meminfo(void *unused)
+{
+	struct file_system_type *type = get_fs_type("proc");
+	struct vfsmount *mnt = type ? kern_mount(type) : ERR_PTR(-ENODEV);
+	struct path root;
+	struct file *file;
+
+	/* proc is no module, so there is no reference to give back. */
+	if (IS_ERR(mnt))
+		return PTR_ERR(mnt);
+	root = (struct path){ .mnt = mnt, .dentry = mnt->mnt_root };
+	file = file_open_root(&root, "meminfo", O_RDONLY, 0);
+	if (IS_ERR(file)) {
+		kern_unmount(mnt);
+		return PTR_ERR(file);
+	}
+	proc = mnt;
+	meminfo = file;
+	return 0;
+}
+
 /**
  * ledger_init() - take the reading that ledger_record_all() compares with
  *
@@ -252,10 +281,12 @@ s64 ledger_record(struct lab_record *record, const struct lab_ledger *before,
  */
 void ledger_init(void)
 {
-	struct file *file = filp_open("/proc/meminfo", O_RDONLY, 0);
+	char reason[LAB_REASON_SIZE];
 
-	if (!IS_ERR(file))
-		meminfo = file;
+	/* By a kernel thread, as those are in the first of all namespaces. */
+	while (context_on(cpumask_first(cpu_online_mask), open_meminfo, NULL,
+			  reason) == -ERANGE)
+		;	/* that CPU has just gone offline */
 	ledger_start(&at_load);
 }
 
@@ -266,8 +297,10 @@ void ledger_init(void)
  */
 void ledger_exit(void)
 {
-	if (meminfo)
-		filp_close(meminfo, NULL);
+	if (!meminfo)
+		return;
+	filp_close(meminfo, NULL);
+	kern_unmount(proc);
 }
 
 /**
