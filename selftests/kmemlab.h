@@ -1183,12 +1183,17 @@ static inline int run_in_group(const char *group, int cpu, const char *command)
 	return exit_code_of(pid);
 }
 
-static inline double seconds(void)
+static inline double clock_seconds(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+static inline double seconds(void)
+{
+	return clock_seconds(CLOCK_MONOTONIC);
 }
 
 /*

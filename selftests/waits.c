@@ -3,12 +3,24 @@
  * Every wait ends, whoever is preempted, frozen, stopped or killed meanwhile, and
  * what is held is held for as long as was asked.
  */
+#include <sys/mount.h>
+
 #include "kmemlab.h"
 
 #define PREEMPT		"/sys/kernel/debug/sched/preempt"
 #define RT_RUNTIME	"/proc/sys/kernel/sched_rt_runtime_us"
 #define SHRINK		LAB "pools/waits/shrink"
 #define PROC_RUN	"/proc/kmemlab/run"
+
+#define PM		"/sys/power/"
+#define PM_TEST_DELAY	"/sys/module/suspend/parameters/pm_test_delay"
+#define GROUP		"kmemlab_waits"
+/* The freezer of version 1 stops a task where it sleeps, in the kernel too. */
+#define FREEZER		"/tmp/kmemlab_freezer"
+
+/* What is held meanwhile, and for how long: some of each before and after. */
+#define HOLD_MS		4000
+#define MEANWHILE_MS	1000
 
 /* Where two tasks are on one CPU, and the test is on another. */
 #define CPU		1
@@ -19,13 +31,22 @@
 /* Seconds without progress after which a task is stuck, on a busy host as well. */
 #define STUCK		60
 
+static void thaw_groups(void)
+{
+	write_file(CGROUP_ROOT "/" GROUP "/cgroup.freeze", "0");
+	write_file(FREEZER "/" GROUP "/freezer.state", "THAWED");
+}
+
 FIXTURE(waits)
 {
 	char preempt[64];		/* as it was, "" where it cannot be chosen */
 	long long rt_runtime;
 	volatile unsigned long *nr;	/* what two tasks have done, shared */
-	pid_t pid[2];
+	volatile double *took;		/* how long a command was at work, by each clock */
+	pid_t pid[4];
 };
+
+static const clockid_t clocks[] = { CLOCK_MONOTONIC, CLOCK_BOOTTIME };
 
 FIXTURE_SETUP(waits)
 {
@@ -33,6 +54,7 @@ FIXTURE_SETUP(waits)
 
 	self->nr = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE,
 			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	self->took = (volatile double *)(self->nr + 16);
 	self->rt_runtime = read_number(RT_RUNTIME);
 	read_file(PREEMPT, text, sizeof(text));
 	mode = strchr(text, '(');
@@ -44,10 +66,14 @@ FIXTURE_TEARDOWN(waits)
 {
 	int i;
 
+	write_file(PM "pm_test", "none");
+	thaw_groups();
+	if (!access(CPU1_ONLINE, F_OK))
+		write_file(CPU1_ONLINE, "1");
 	for (i = 0; i < ARRAY_SIZE(self->pid); i++) {
 		struct sched_param other = {};
 
-		if (self->pid[i] <= 0)
+		if (self->pid[i] <= 0 || waitpid(self->pid[i], NULL, WNOHANG))
 			continue;
 		/* One that spins lets the one go on that it waits for. */
 		sched_setscheduler(self->pid[i], SCHED_OTHER, &other);
@@ -167,6 +193,182 @@ TEST_F_TIMEOUT(waits, preempted, 900)
 	self->pid[1] = keep_doing(self, 1, SCHED_FIFO, run_next);
 	EXPECT_TRUE(come_to(self, nr_experiments))
 	TH_LOG("%lu and %lu of %d", self->nr[0], self->nr[1], nr_experiments);
+}
+
+/* A command in another process, by an open file or its own; pid[i] is its. */
+static void start(FIXTURE_DATA(waits) *self, int i, int fd, const char *command)
+{
+	double began[ARRAY_SIZE(clocks)];
+	int clock;
+
+	self->pid[i] = fork();
+	if (self->pid[i])
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (fd < 0)
+		fd = open(PROC_RUN, O_RDWR);
+	for (clock = 0; clock < ARRAY_SIZE(clocks); clock++)
+		began[clock] = clock_seconds(clocks[clock]);
+	errno = 0;
+	if (write(fd, command, strlen(command)) != (ssize_t)strlen(command))
+		_exit(errno ?: 255);
+	for (clock = 0; clock < ARRAY_SIZE(clocks); clock++)
+		self->took[clock + i * ARRAY_SIZE(clocks)] =
+			clock_seconds(clocks[clock]) - began[clock];
+	_exit(0);
+}
+
+/* Something is held, in pid[0], until HOLD_MS are over. */
+static bool start_hold(FIXTURE_DATA(waits) *self, int fd)
+{
+	static struct record record;
+	char command[64];
+
+	snprintf(command, sizeof(command), "vmalloc.info hold_ms=%d", HOLD_MS);
+	start(self, 0, fd, command);
+	return await_held(self->pid[0], "vmalloc", &record);
+}
+
+/* It was held for so long by each clock, and ended well. */
+static void expect_held(struct __test_metadata *_metadata,
+			FIXTURE_DATA(waits) *self)
+{
+	int clock;
+
+	EXPECT_EQ(0, exit_code_of(self->pid[0]));
+	self->pid[0] = 0;
+	for (clock = 0; clock < ARRAY_SIZE(clocks); clock++)
+		EXPECT_LE(HOLD_MS / 1000.0, self->took[clock])
+	TH_LOG("clock %d", clocks[clock]);
+	say("held for %.3f s of %.3f", self->took[0], HOLD_MS / 1000.0);
+}
+
+static void expect_ended(struct __test_metadata *_metadata,
+			 FIXTURE_DATA(waits) *self, int i)
+{
+	EXPECT_EQ(0, exit_code_of(self->pid[i]));
+	self->pid[i] = 0;
+}
+
+/*
+ * One holds, one waits for it to be done, and one for the open file that it uses: the
+ * machine goes to sleep all the same, as far as freezing its tasks.
+ */
+TEST_F(waits, suspend)
+{
+	const char *state = "mem";
+	char states[128] = "";
+	long long delay = read_number(PM_TEST_DELAY);
+	int fd = open(PROC_RUN, O_RDWR);
+
+	read_file(PM "state", states, sizeof(states));
+	if (strstr(states, "freeze"))
+		state = "freeze";
+	if (write_file(PM "pm_test", "freezer"))
+		SKIP(return, "waits.suspend: no /sys/power/pm_test");
+	write_number(PM_TEST_DELAY, MEANWHILE_MS / 1000);
+	ASSERT_TRUE(start_hold(self, fd));
+	start(self, 1, -1, "vmalloc.range");
+	start(self, 2, fd, "vmalloc.range");
+	start(self, 3, -1, "percpu.counter rounds=1000");
+	usleep(1000 * MEANWHILE_MS / 4);
+	EXPECT_EQ(0, write_file(PM "state", state));
+	write_number(PM_TEST_DELAY, delay);
+	EXPECT_FALSE(has_ended(self->pid[0]));
+	expect_held(_metadata, self);
+	expect_ended(_metadata, self, 1);
+	expect_ended(_metadata, self, 2);
+	expect_ended(_metadata, self, 3);
+	close(fd);
+}
+
+/* A cgroup is frozen, of either version, and thawed again. */
+TEST_F(waits, frozen)
+{
+	char pid[16];
+
+	mkdir(CGROUP_ROOT "/" GROUP, 0755);
+	mkdir(FREEZER, 0755);
+	mount("none", FREEZER, "cgroup", 0, "freezer");
+	mkdir(FREEZER "/" GROUP, 0755);
+	if (access(CGROUP_ROOT "/" GROUP "/cgroup.freeze", W_OK) &&
+	    access(FREEZER "/" GROUP "/freezer.state", W_OK))
+		SKIP(return, "waits.frozen: no cgroup can be frozen");
+	ASSERT_TRUE(start_hold(self, -1));
+	snprintf(pid, sizeof(pid), "%d", self->pid[0]);
+	write_file(CGROUP_ROOT "/" GROUP "/cgroup.procs", pid);
+	write_file(FREEZER "/" GROUP "/cgroup.procs", pid);
+	write_file(CGROUP_ROOT "/" GROUP "/cgroup.freeze", "1");
+	write_file(FREEZER "/" GROUP "/freezer.state", "FROZEN");
+	usleep(1000 * MEANWHILE_MS);
+	EXPECT_FALSE(has_ended(self->pid[0]));
+	thaw_groups();
+	expect_held(_metadata, self);
+	rmdir(FREEZER "/" GROUP);
+	umount(FREEZER);
+	rmdir(FREEZER);
+	cgroup_remove(GROUP);
+}
+
+/* The same of a task that is stopped; and one that stays so keeps nobody waiting. */
+TEST_F(waits, stopped)
+{
+	siginfo_t info;
+
+	ASSERT_TRUE(start_hold(self, -1));
+	kill(self->pid[0], SIGSTOP);
+	usleep(1000 * MEANWHILE_MS);
+	kill(self->pid[0], SIGCONT);
+	usleep(1000 * MEANWHILE_MS / 4);
+	kill(self->pid[0], SIGSTOP);
+	EXPECT_OK("vmalloc.range");
+	EXPECT_EQ(0, waitid(P_PID, self->pid[0], &info, WSTOPPED));
+	kill(self->pid[0], SIGCONT);
+	expect_held(_metadata, self);
+}
+
+/* The CPU goes away that the task is on, and comes again. */
+TEST_F(waits, hotplug)
+{
+	int i;
+
+	if (access(CPU1_ONLINE, W_OK))
+		SKIP(return, "waits.hotplug: no second CPU that can be taken away");
+	ASSERT_TRUE(pin_to_cpu(CPU));
+	ASSERT_TRUE(start_hold(self, -1));
+	ASSERT_TRUE(pin_to_cpu(0));
+	for (i = 0; i < 3; i++) {
+		EXPECT_EQ(0, write_file(CPU1_ONLINE, "0"));
+		usleep(1000 * MEANWHILE_MS / 4);
+		EXPECT_EQ(0, write_file(CPU1_ONLINE, "1"));
+	}
+	EXPECT_FALSE(has_ended(self->pid[0]));
+	expect_held(_metadata, self);
+	/* While threads are at work there, and are to meet. */
+	start(self, 1, -1, "percpu.counter rounds=100000 steps=10000");
+	for (i = 0; i < 3; i++) {
+		EXPECT_EQ(0, write_file(CPU1_ONLINE, "0"));
+		EXPECT_EQ(0, write_file(CPU1_ONLINE, "1"));
+	}
+	expect_ended(_metadata, self, 1);
+}
+
+/* Who waits can be killed: for another's experiment, and for an open file. */
+TEST_F(waits, killed)
+{
+	int fd = open(PROC_RUN, O_RDWR), i;
+
+	ASSERT_TRUE(start_hold(self, fd));
+	start(self, 1, -1, "vmalloc.range");
+	start(self, 2, fd, "vmalloc.range");
+	usleep(1000 * MEANWHILE_MS / 4);
+	for (i = 1; i <= 2; i++) {
+		EXPECT_LE(0, kill_command(self->pid[i])) TH_LOG("%d", i);
+		self->pid[i] = 0;
+	}
+	EXPECT_FALSE(has_ended(self->pid[0]));
+	expect_held(_metadata, self);
+	close(fd);
 }
 
 TEST_HARNESS_MAIN

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/bitops.h>
+#include <linux/bottom_half.h>
 #include <linux/completion.h>
+#include <linux/freezer.h>
 #include <linux/interrupt.h>
 #include <linux/irq_work.h>
 #include <linux/kernel.h>
@@ -159,7 +162,10 @@ int context_in(enum lab_context context, int (*fn)(void *arg), void *arg)
 	init_completion(&call.done);
 	if (context == LAB_SOFTIRQ) {
 		tasklet_setup(&call.tasklet, call_in_softirq);
+		/* It runs before the second ends, and needs no ksoftirqd. */
+		local_bh_disable();
 		tasklet_schedule(&call.tasklet);
+		local_bh_enable();
 		wait_for_completion(&call.done);
 		tasklet_kill(&call.tasklet);
 	} else {
@@ -196,17 +202,82 @@ int context_breathe(char *reason)
 }
 
 /**
- * context_hold() - keep things as they are, for others to look at
- * @ms:		how long, in milliseconds
+ * context_pause() - the same, and be frozen where that is asked
  * @reason:	LAB_REASON_SIZE bytes, filled in on failure
+ *
+ * For what can take longer than a machine that is to sleep waits for its tasks
+ * (/sys/power/pm_freeze_timeout).  What try_to_freeze() would complain of is as with
+ * CONTEXT_PATIENT.
+ *
+ * Context: Process context, sleeps.  The caller may be migrated, and holds nothing but
+ * gates.
+ * Return: as context_breathe().
+ */
+int context_pause(char *reason)
+{
+	if (freezing(current))
+		__refrigerator(false);
+	return context_breathe(reason);
+}
+
+/**
+ * context_hold() - keep things as they are, for others to look at
+ * @ms:		how long, in milliseconds of the time that the machine is awake
+ * @reason:	LAB_REASON_SIZE bytes, filled in on failure
+ *
+ * It lasts so long for a task, too, that is frozen and thawed meanwhile: that wakes
+ * it before the time.
  *
  * Context: Process context, sleeps.
  * Return: 0, or -EINTR where a fatal signal ended it.
  */
 int context_hold(unsigned int ms, char *reason)
 {
-	/* Freezable, because a machine that is to sleep must not wait for it. */
-	__set_current_state(TASK_KILLABLE | TASK_FREEZABLE);
-	schedule_timeout(msecs_to_jiffies(ms));
+	signed long left = msecs_to_jiffies(ms);
+
+	while (left && !fatal_signal_pending(current)) {
+		__set_current_state(CONTEXT_PATIENT);
+		left = schedule_timeout(left);
+	}
 	return cancelled(reason);
+}
+
+/**
+ * context_gate_init() - make a gate that is open
+ * @gate:	the gate
+ *
+ * Context: Any.
+ */
+void context_gate_init(struct context_gate *gate)
+{
+	gate->taken = 0;
+	init_waitqueue_head(&gate->waiters);
+}
+
+/**
+ * context_gate_take() - wait until nobody is in, and go in
+ * @gate:	the gate
+ *
+ * Context: Process context, sleeps.
+ * Return: 0, or -EINTR where a fatal signal ended the wait.
+ */
+int context_gate_take(struct context_gate *gate)
+{
+	return wait_event_state(gate->waiters,
+				!test_and_set_bit_lock(0, &gate->taken),
+				CONTEXT_PATIENT) ? -EINTR : 0;
+}
+
+/**
+ * context_gate_leave() - let the next one in
+ * @gate:	the gate, which the caller has taken
+ *
+ * Context: Any.
+ */
+void context_gate_leave(struct context_gate *gate)
+{
+	clear_bit_unlock(0, &gate->taken);
+	/* Orders that before the look at who waits. */
+	smp_mb__after_atomic();
+	wake_up(&gate->waiters);
 }

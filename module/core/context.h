@@ -4,7 +4,9 @@
 #define KMEMLAB_CORE_CONTEXT_H
 
 #include <linux/gfp.h>
+#include <linux/sched.h>
 #include <linux/types.h>
+#include <linux/wait.h>
 
 /*
  * A request that never sleeps, never wakes kswapd and never warns: the only
@@ -34,12 +36,41 @@ enum lab_context {
 /* The words for them, as choices of a parameter. */
 extern const char *const lab_contexts[];
 
+/*
+ * The state to wait in for what a user has made long: SIGKILL ends it, and a machine
+ * that is to sleep does not wait for it.  Unsafe is only what lockdep is to think of
+ * it: a write holds its file and file system (f_pos_lock, sb_writers), and those are
+ * debugfs's or proc's, which no suspend needs.
+ */
+#define CONTEXT_PATIENT	(TASK_KILLABLE | TASK_FREEZABLE_UNSAFE)
+
+/**
+ * struct context_gate - lets one task in at a time, for as long as that one likes
+ * @taken:	bit 0: somebody is in
+ * @waiters:	those who want in; all of them try when it is left, as one of them
+ *		alone might be frozen
+ *
+ * A mutex is for what is short: who waits for one cannot be frozen.
+ */
+struct context_gate {
+	unsigned long taken;
+	wait_queue_head_t waiters;
+};
+
+/** define CONTEXT_GATE_INIT - a gate that is open */
+#define CONTEXT_GATE_INIT(gate) \
+	{ .waiters = __WAIT_QUEUE_HEAD_INITIALIZER((gate).waiters) }
+
 int context_still(int (*fn)(void *arg), void *arg, char *reason);
 int context_still_on(unsigned int cpu, int (*fn)(void *arg), void *arg,
 		     char *reason);
 int context_on(unsigned int cpu, int (*fn)(void *arg), void *arg, char *reason);
 int context_in(enum lab_context context, int (*fn)(void *arg), void *arg);
+void context_gate_init(struct context_gate *gate);
+int context_gate_take(struct context_gate *gate);
+void context_gate_leave(struct context_gate *gate);
 int context_breathe(char *reason);
+int context_pause(char *reason);
 int context_hold(unsigned int ms, char *reason);
 
 #endif

@@ -382,7 +382,7 @@ static int free_objects(struct lab_run *run, struct lab_pool *pool,
 		publish_counts(pool);
 		mutex_unlock(&pool->lock);
 		free_all_of(pool, objects, nr);
-		err = context_breathe(run->reason);
+		err = context_pause(run->reason);
 	}
 	mutex_lock(&pool->lock);
 	kept = kept_pages(pool);
@@ -547,7 +547,7 @@ static int alloc_objects(struct lab_run *run, struct lab_pool *pool,
 		done += nr;
 		atomic_long_add(nr, &pool->nr_arrived);
 		if (!err)
-			err = context_breathe(run->reason);
+			err = context_pause(run->reason);
 		/* Others allocate too: see that the floor still holds. */
 		if (!err)
 			err = budget_check_floor(0, run->reason);

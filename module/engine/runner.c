@@ -16,6 +16,7 @@
 
 #include "core/budget.h"
 #include "core/cgroup.h"
+#include "core/context.h"
 #include "core/family.h"
 #include "core/ledger.h"
 #include "engine/registry.h"
@@ -44,7 +45,7 @@ struct runner_slot {
 };
 
 /* Experiments run one at a time, or each would see the other's allocations. */
-static DEFINE_MUTEX(experiment_lock);
+static struct context_gate experiment_gate = CONTEXT_GATE_INIT(experiment_gate);
 
 static DEFINE_MUTEX(slots_lock);
 /* The first is for all families together. */
@@ -131,7 +132,7 @@ static int carry_out(struct lab_job *job)
 	u64 start;
 	int err;
 
-	if (!experiment->keeps && mutex_lock_killable(&experiment_lock))
+	if (!experiment->keeps && context_gate_take(&experiment_gate))
 		return lab_refuse(run, -EINTR, "cancelled by a signal");
 
 	ledger_start(&before);
@@ -142,7 +143,7 @@ static int carry_out(struct lab_job *job)
 
 	budget_uncharge(run->charged_bytes);
 	if (!experiment->keeps)
-		mutex_unlock(&experiment_lock);
+		context_gate_leave(&experiment_gate);
 
 	job->ran = true;
 	job->unexplained_pages = ledger_record(&run->record, &before, &after,

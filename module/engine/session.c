@@ -18,7 +18,7 @@ struct lab_session *session_open(void)
 	struct lab_session *session = kzalloc(sizeof(*session), GFP_KERNEL);
 
 	if (session)
-		mutex_init(&session->lock);
+		context_gate_init(&session->gate);
 	return session;
 }
 
@@ -32,7 +32,6 @@ void session_close(struct lab_session *session)
 {
 	if (!session)
 		return;
-	mutex_destroy(&session->lock);
 	kvfree(session->text);
 	kfree(session);
 }
@@ -40,7 +39,6 @@ void session_close(struct lab_session *session)
 static void replace_text(struct lab_session *session, char *text, size_t len,
 			 bool own)
 {
-	lockdep_assert_held(&session->lock);
 	kvfree(session->text);
 	session->text = text;
 	session->len = len;
@@ -57,7 +55,7 @@ static void replace_text(struct lab_session *session, char *text, size_t len,
  *
  * Its record is the session's text from now on.
  *
- * Context: Process context, may sleep; the caller holds @session->lock.
+ * Context: Process context, may sleep; the caller has taken @session->gate.
  * Return: as runner_run().
  */
 int session_run(struct lab_session *session, const struct lab_call *call,
@@ -79,7 +77,7 @@ int session_run(struct lab_session *session, const struct lab_call *call,
  * @show:	fills the record; may sleep; returns 0 or a negative errno
  * @object:	handed to @show
  *
- * Context: Process context, may sleep; the caller holds @session->lock.
+ * Context: Process context, may sleep; the caller has taken @session->gate.
  * Return: 0; -ENOMEM; or what @show returned.
  */
 int session_show(struct lab_session *session,
@@ -105,7 +103,7 @@ int session_show(struct lab_session *session,
  * @session:	the session
  * @family:	whose last record; NULL: that of any
  *
- * Context: Process context, may sleep; the caller holds @session->lock.
+ * Context: Process context, may sleep; the caller has taken @session->gate.
  * Return: 0 or -ENOMEM.
  */
 int session_show_last(struct lab_session *session,

@@ -3,10 +3,10 @@
 #ifndef KMEMLAB_ENGINE_SESSION_H
 #define KMEMLAB_ENGINE_SESSION_H
 
-#include <linux/mutex.h>
 #include <linux/types.h>
 
 #include "core/command.h"
+#include "core/context.h"
 
 struct lab_call;
 struct lab_family;
@@ -14,7 +14,7 @@ struct lab_record;
 
 /**
  * struct lab_session - one open file
- * @lock:	protects all that follows
+ * @gate:	protects all that follows; taken for as long as a command runs
  * @text:	what reading shows; owner: the session; NULL before there is any
  * @len:	its length in bytes
  * @own:	@text is the record of a command of this session
@@ -22,7 +22,7 @@ struct lab_record;
  * @command:	room for a command on its way in
  */
 struct lab_session {
-	struct mutex lock;	/* protects all that follows */
+	struct context_gate gate;	/* protects all that follows */
 	char *text;
 	size_t len;
 	bool own;

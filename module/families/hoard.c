@@ -92,7 +92,7 @@ int hoard_dry(struct lab_run *run, struct lab_hoard *hoard, struct zone *zone,
 				__free_pages(page, order);
 			order--;
 		}
-		err = context_breathe(run->reason);
+		err = context_pause(run->reason);
 	}
 	return err;
 }

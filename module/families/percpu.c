@@ -269,7 +269,7 @@ static int count_together(struct lab_run *run, struct percpu_count *count)
 			wake_up_process(count->task[i]);
 	}
 	cpus_read_unlock();
-	if (!err && wait_for_completion_killable(&count->done))
+	if (!err && wait_for_completion_state(&count->done, CONTEXT_PATIENT))
 		err = lab_refuse(run, -EINTR, "cancelled by a signal");
 	end_threads(count);
 	return err;

@@ -8,7 +8,6 @@
 #include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/list.h>
-#include <linux/mutex.h>
 #include <linux/sched/signal.h>
 #include <linux/seq_file.h>
 #include <linux/uaccess.h>
@@ -74,6 +73,11 @@ int door_open(const struct door_site *site, struct file *file)
 		drop_object(site);
 		return -ENOMEM;
 	}
+	/*
+	 * Else a write waits for another by the same open file before it comes here,
+	 * and nothing can end that (fs/file.c, __fdget_pos()).
+	 */
+	file->f_mode &= ~FMODE_ATOMIC_POS;
 	return 0;
 }
 
@@ -124,7 +128,7 @@ ssize_t door_read(const struct door_site *site, struct file *file,
 	struct lab_session *session = file->private_data;
 	ssize_t ret = 0;
 
-	if (mutex_lock_killable(&session->lock))
+	if (context_gate_take(&session->gate))
 		return -EINTR;
 	if (!session->own && (!session->text || !*pos))
 		ret = make_text(site, file, session);
@@ -135,7 +139,7 @@ ssize_t door_read(const struct door_site *site, struct file *file,
 	if (!ret)
 		ret = simple_read_from_buffer(to, size, pos, session->text,
 					      session->len);
-	mutex_unlock(&session->lock);
+	context_gate_leave(&session->gate);
 	return ret;
 }
 
@@ -173,7 +177,7 @@ ssize_t door_write(const struct door_site *site, struct file *file,
 
 	if (!site->door->commands)
 		return -EINVAL;
-	if (mutex_lock_killable(&session->lock))
+	if (context_gate_take(&session->gate))
 		return -EINTR;
 	/* What is too long is refused by its length, without being read. */
 	if (size <= sizeof(session->command) &&
@@ -183,7 +187,7 @@ ssize_t door_write(const struct door_site *site, struct file *file,
 		describe_call(site, &call);
 		ret = session_run(session, &call, size) ?: size;
 	}
-	mutex_unlock(&session->lock);
+	context_gate_leave(&session->gate);
 	return ret;
 }
 
