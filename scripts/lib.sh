@@ -102,10 +102,15 @@ need_kernel()
 }
 
 # What run, check and shell have in common: everything up to the boot.
-# $1 is the number of steps in all.
+# $1 is the number of steps in all; further ones are more jobs of scripts/setup, so that
+# all that has to be installed is named at once.
 prepare()
 {
-	STEP=1/$1 scripts/setup build guest || return
+	case $KERNEL in
+	debug | kcsan) set -- "$@" kernel ;;
+	esac
+	# shellcheck disable=SC2046 # a list
+	STEP=1/$1 scripts/setup build guest $(shift; echo "$*") || return
 	vars=$(STEP=2/$1 scripts/kernel) || return
 	eval "$vars"
 	export KREL KDIR KCONFIG KSRC KIMAGE KMODULES
