@@ -8,13 +8,23 @@ export OPS SIZES ORDERS RUNS BASE FORCE THRESHOLD
 export SEED EXECS FUZZ_OPS FUZZ_PROCS
 export SUBJECTS FULL STORM_SECONDS STORM_CYCLES MERGE MUTANTS
 
-.PHONY: help run check debug-check shell bench bench-scale faults fuzz fuzz-parser
+# As they were given: a $ in them means nothing to make.
+define as_given
+ifdef $(1)
+override $(1) := $$(value $(1))
+endif
+
+endef
+$(eval $(foreach v,KDIR KMODULES KSRC INSTALL_MOD_PATH BASE KERNEL \
+	KMEMLAB_CACHE XDG_CACHE_HOME TMPDIR,$(call as_given,$(v))))
+
+.PHONY: help setup run check debug-check shell bench bench-scale faults fuzz fuzz-parser
 .PHONY: storm coverage mutants style modules install clean
 
 help:
 	@scripts/help
 
-run check shell bench bench-scale faults fuzz-parser storm coverage mutants style:
+setup run check shell bench bench-scale faults fuzz-parser storm coverage mutants style clean:
 	@scripts/$@
 
 debug-check:
@@ -23,13 +33,5 @@ debug-check:
 fuzz:
 	@scripts/fuzz-guest
 
-modules:
-	@scripts/setup build
-	@scripts/build module
-
-install:
-	@scripts/setup build install
-	@scripts/build install
-
-clean:
-	rm -rf out
+modules install:
+	@scripts/build $@

@@ -7,7 +7,11 @@
 # Progress goes to stderr, results to stdout.  V=1 shows what the tools say;
 # otherwise it goes to a log, whose tail is shown when they fail.
 
-CACHE=${KMEMLAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kmemlab}
+CACHE=${KMEMLAB_CACHE:-${XDG_CACHE_HOME:-${HOME:-out}/.cache}/kmemlab}
+case $CACHE in
+/*) ;;
+*) CACHE=$PWD/$CACHE ;;
+esac
 V=${V:-0}
 KERNEL=${KERNEL:-}
 NR_CPUS=$(getconf _NPROCESSORS_ONLN)
@@ -44,26 +48,93 @@ since()
 }
 
 # timed LOG TEXT COMMAND...: run a long command behind a line that says what
-# it does and, at the end, how long it took.
+# it does and, at the end, how long it took.  The command runs in a subshell.  Sets
+# "full" if it failed for want of room on a disk.  The log may be on that one, so what
+# is shown of it does not come from there.
 timed()
 {
 	log=$1
 	printf '%s ... ' "$2" >&2
 	shift 2
 	started=$(now)
-	mkdir -p "$(dirname "$log")"
+	full=
+	mkdir -p "${log%/*}" || return
 	if [ "$V" = 1 ]; then
 		echo >&2
 		"$@" >&2 || return
 		return 0
 	fi
-	if "$@" >"$log" 2>&1 </dev/null; then
+	said=$({
+		code=0
+		"$@" 2>&1 </dev/null || code=$?
+		printf '\nexit code %s\n' $code
+	} | tee "$log" | awk '
+		/No space left on device|Disk quota exceeded/ { full = 1 }
+		/have enough free space/ { full = 1 }
+		/^$/ { next }
+		{ line[nr++] = $0; delete line[nr - 22] }
+		END {
+			if (line[nr - 1] == "exit code 0")
+				exit
+			for (i = nr > 21 ? nr - 21 : 0; i < nr; i++)
+				print "    " line[i]
+			if (full)
+				print "    the disk is full"
+		}')
+	if [ -z "$said" ]; then
 		since "$started" >&2
 		return 0
 	fi
 	echo "failed; the end of $log:" >&2
-	tail -n 20 "$log" | sed 's/^/    /' >&2
+	printf '%s\n' "$said" >&2
+	case $said in
+	*"    the disk is full")
+		full=1
+		echo "    make room, then run it again: nothing half done is used" >&2
+		;;
+	esac
 	return 1
+}
+
+# quote TEXT: as the shell reads it, whatever is in it
+quote()
+{
+	printf '%s\n' "$1" | sed "s/'/'\\\\''/g; 1s/^/'/; \$s/\$/'/"
+}
+
+# kbuild_takes PATH: can the kernel's build system work there?  Its makefiles and the
+# commands in them quote no path.
+kbuild_takes()
+{
+	case $1 in
+	*[]\ \	:\'\"\\\$\#%\*?\;\&\|\(\)\<\>\`\,[]* | *"$nl"*) return 1 ;;
+	esac
+}
+
+nl='
+'
+BAD_PATH="the kernel's build system takes no path with a space or any of : ' \" \\ \$ # % * ? [ ] ; & | ( ) < > \` ,"
+
+# alone DIR: wait until nobody else writes there; "." is for all of out/.  From then on
+# nobody does until we and all that we started have ended.  What one of us starts goes on
+# with its lock.
+alone()
+{
+	kbuild_takes "$PWD" ||
+		die "move this directory, $PWD, to another path: $BAD_PATH"
+	mkdir -p out
+	place=$1
+	who=out/.${place##*/}.who
+	[ "${KMEMLAB_ALONE:-}" != "$PWD/$place" ] || return 0
+	# The directory itself, so that removing what is in it removes no lock.
+	exec 8<"$place"
+	if ! flock -n 8; then
+		title "waiting for $(cat "$who" 2>/dev/null || echo another run)"
+		flock 8
+	fi
+	echo "scripts/${0##*/} in this directory to end (process $$, since $(date +%T))" \
+		>"$who"
+	export KMEMLAB_ALONE="$PWD/$place"
 }
 
 # archive DIR: a cpio archive of what is in it, on stdout.  Two of the same files are
@@ -106,6 +177,7 @@ need_kernel()
 # all that has to be installed is named at once.
 prepare()
 {
+	alone .
 	case $KERNEL in
 	debug | kcsan) set -- "$@" kernel ;;
 	esac
