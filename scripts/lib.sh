@@ -124,7 +124,8 @@ alone()
 		die "move this directory, $PWD, to another path: $BAD_PATH"
 	mkdir -p out
 	place=$1
-	who=out/.${place##*/}.who
+	who=$1/running
+	[ "$1" != . ] || who=out/running
 	[ "${KMEMLAB_ALONE:-}" != "$PWD/$place" ] || return 0
 	# The directory itself, so that removing what is in it removes no lock.
 	exec 8<"$place"
