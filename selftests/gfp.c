@@ -408,7 +408,7 @@ TEST_F(gfp, decode_old)
 	EXPECT_EQ(EINVAL, run("gfp.decode text=GFP_NONE")->err);
 	EXPECT_EQ(EINVAL, run("gfp.decode text=GFP_KERNEL bits=1")->err);
 	EXPECT_EQ(ERANGE, run("gfp.decode bits=1 kernel=2.6")->err);
-	EXPECT_EQ(ERANGE, run("gfp.decode bits=1 kernel=new")->err);
+	EXPECT_EQ(EINVAL, run("gfp.decode bits=1 kernel=new")->err);
 }
 
 /* Without another kernel's they are this one's, and the record says so. */

@@ -328,6 +328,45 @@ TEST_F(interface, record_head)
 	EXPECT_EQ(id + 1, number_of(run("buddy.split order=6"), "run_id"));
 }
 
+/* A record says for how long its command ran: in nanoseconds. */
+TEST_F(interface, duration)
+{
+	double start = seconds(), took, said;
+	struct record *record;
+
+	record = run("gfp.scope hold_ms=50");
+	took = seconds() - start;
+	ASSERT_EQ(0, record->err);
+	said = number_of(record, "duration_ns") / 1e9;
+	EXPECT_LE(0.05, said);
+	EXPECT_LE(said, took);
+}
+
+/* On a CPU that is not there nothing can be shown, and nothing is. */
+TEST_F(interface, offline_cpu)
+{
+	static const char *const commands[] = {
+		"buddy.pcp cpu=1", "buddy.hot cpu=1", "buddy.split_page cpu=1",
+		"slab.percpu cpu=1 other_cpu=0", "slab.percpu cpu=0 other_cpu=1",
+		"numa.local cpu=1",
+	};
+	int i;
+
+	if (access(CPU1_ONLINE, W_OK))
+		SKIP(return, "interface.offline_cpu: no CPU that can be taken away");
+	ASSERT_EQ(0, write_file(CPU1_ONLINE, "0"));
+	for (i = 0; i < ARRAY_SIZE(commands); i++) {
+		struct record *record = run("%s", commands[i]);
+		const char *reason = text_of(record, "reason");
+
+		/* Where one CPU is left, one of them needs two. */
+		EXPECT_TRUE(record->err == ERANGE || record->err == EOPNOTSUPP)
+			TH_LOG("%s: %d", commands[i], record->err);
+		EXPECT_NE(NULL, reason);
+	}
+	ASSERT_EQ(0, write_file(CPU1_ONLINE, "1"));
+}
+
 TEST_F(interface, cancel)
 {
 	long long held = read_number(LAB "charged_bytes");

@@ -91,13 +91,14 @@ static void record_old_flags(struct lab_record *record, unsigned int version,
 /* Bits, or names of them, of this kernel or of another. */
 static int decode_asked(struct lab_run *run, const char *text, const char *kernel)
 {
-	unsigned int version = gfp_kernel_version(kernel ?: init_utsname()->release);
+	int version = gfp_kernel_version(kernel ?: init_utsname()->release);
 	u32 bits = lab_number(run, "bits");
 	char unknown[32];
 
-	if (!version)
-		return lab_refuse(run, -ERANGE,
-				  "kernel=%.20s is no release from 3.10 on", kernel);
+	if (version < 0)
+		return lab_refuse(run, version,
+				  "kernel=%.20s is no release from 3.10 on",
+				  kernel ?: init_utsname()->release);
 	if (text && bits)
 		return lab_refuse(run, -EINVAL, "bits= or text=, not both");
 	if (text && !gfp_bits_of_text(version, text, &bits, unknown))

@@ -154,17 +154,16 @@ static bool is_later(unsigned int version, size_t i, u32 bits)
  * @text:	such as 4.14 or 5.10.0-28-amd64
  *
  * Context: Any.
- * Return: a number for the functions below; 0 where the text is no release, or one that
- * is older than what is known.
+ * Return: a number for the functions below; -EINVAL where the text is no release, -ERANGE
+ * where it is older than what is known.
  */
-unsigned int gfp_kernel_version(const char *text)
+int gfp_kernel_version(const char *text)
 {
 	unsigned int major, minor;
 
-	if (sscanf(text, "%u.%u", &major, &minor) != 2 || major > 999 || minor > 999 ||
-	    RELEASE(major, minor) < OLDEST)
-		return 0;
-	return RELEASE(major, minor);
+	if (sscanf(text, "%u.%u", &major, &minor) != 2 || major > 999 || minor > 999)
+		return -EINVAL;
+	return RELEASE(major, minor) < OLDEST ? -ERANGE : RELEASE(major, minor);
 }
 
 /**

@@ -8,7 +8,7 @@
 /** define GFP_TEXT_SIZE - room for the names of all flags, in bytes. */
 #define GFP_TEXT_SIZE	640
 
-unsigned int gfp_kernel_version(const char *text);
+int gfp_kernel_version(const char *text);
 bool gfp_bits_of_text(unsigned int version, const char *text, u32 *bits,
 		      char unknown[32]);
 void gfp_text_of_bits(unsigned int version, u32 bits, char text[GFP_TEXT_SIZE]);
