@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <linux/mempolicy.h>
 #include <sched.h>
 #include <signal.h>
@@ -795,6 +796,25 @@ static inline long long numastat_number(int node, const char *key)
 	snprintf(path, sizeof(path), NODES "node%d/numastat",
 		 node);
 	return keyed_number(path, key);
+}
+
+/* Gives up capabilities for good. */
+static inline bool give_up(uint64_t caps)
+{
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct data[2];
+	int i;
+
+	if (syscall(SYS_capget, &head, data))
+		return false;
+	for (i = 0; i < 2; i++, caps >>= 32) {
+		data[i].effective &= ~caps;
+		data[i].permitted &= ~caps;
+		data[i].inheritable &= ~caps;
+	}
+	return !syscall(SYS_capset, &head, data);
 }
 
 /* Stays on one CPU until it ends. */

@@ -8,7 +8,6 @@
 
 #include <fnmatch.h>
 #include <grp.h>
-#include <linux/capability.h>
 
 #define RUN	PROC "run"
 #define SUMMARY	PROC "summary"
@@ -91,25 +90,6 @@ TEST_F(privilege, modes)
 }
 
 /* Those who may not */
-
-/* Gives up capabilities for good. */
-static bool give_up(uint64_t caps)
-{
-	struct __user_cap_header_struct head = {
-		.version = _LINUX_CAPABILITY_VERSION_3,
-	};
-	struct __user_cap_data_struct data[2];
-	int i;
-
-	if (syscall(SYS_capget, &head, data))
-		return false;
-	for (i = 0; i < 2; i++, caps >>= 32) {
-		data[i].effective &= ~caps;
-		data[i].permitted &= ~caps;
-		data[i].inheritable &= ~caps;
-	}
-	return !syscall(SYS_capset, &head, data);
-}
 
 /* Modes and owners are no obstacle to this one. */
 static bool be_root_without_admin(void)

@@ -2,6 +2,8 @@
 #include "kmemlab.h"
 
 #include <pthread.h>
+#include <sys/resource.h>
+#include <sys/uio.h>
 
 #define GIB	(1ULL << 30)
 #define TIB	(1ULL << 40)
@@ -750,31 +752,34 @@ static bool maps_lab(pid_t pid, char *line, size_t size)
 	return find_line(path, "[kmemlab]", "", line, size);
 }
 
+/* Has a thread run "user", and waits until it holds; where its area is then. */
+static void *map_area(pthread_t *thread, const char *command,
+		      struct record *record)
+{
+	double limit = seconds() + 30;
+
+	write_file(LAB "vmalloc/run", "info");
+	pthread_create(thread, NULL, run_here, (void *)command);
+	do {
+		usleep(1000);
+	} while (!is_held("vmalloc", record) && seconds() < limit);
+	return (void *)(uintptr_t)hashed_of(record, "user_address");
+}
+
 TEST_F(vmalloc, user)
 {
 	const int pages = 4;
-	static const char command[] = "user size=16384 hold_ms=600";
 	volatile uint64_t *user, *moved;
 	unsigned long long start, end;
 	static struct record record;
 	char line[512], area[512];
-	double limit = seconds() + 10;
 	pthread_t thread;
 	bool in_child;
 	int i, status;
 	void *err;
 	pid_t pid;
 
-	write_file(LAB "vmalloc/run", "info");
-	ASSERT_EQ(0, pthread_create(&thread, NULL, run_here,
-				    (void *)command));
-	do {
-		usleep(1000);
-		read_file(LAB "vmalloc/result", record.text,
-			  sizeof(record.text));
-	} while (!text_is(&record, "status", "running") && seconds() < limit);
-	user = (volatile uint64_t *)(uintptr_t)
-		hashed_of(&record, "user_address");
+	user = map_area(&thread, "user size=16384 hold_ms=600", &record);
 	ASSERT_TRUE(maps_lab(getpid(), line, sizeof(line)));
 	ASSERT_EQ(2, sscanf(line, "%llx-%llx rw-s", &start, &end));
 	EXPECT_EQ(start, (uintptr_t)user);
@@ -823,6 +828,190 @@ TEST_F(vmalloc, user)
 	EXPECT_TRUE(let_go(pid));
 	EXPECT_FALSE(find_line("/proc/vmallocinfo", "vmalloc_to_user", "",
 			       area, sizeof(area)));
+}
+
+/* What the tests below do while the area is mapped, for as long as it is. */
+#define USER_BYTES	16384
+#define USER_COMMAND	"user size=16384 hold_ms=400"
+
+static volatile bool user_over;
+
+/* No process has it mapped any more, it is freed, and the lab holds no more. */
+static void expect_no_area(struct __test_metadata *_metadata, pthread_t thread,
+			   long long held)
+{
+	char line[512];
+	void *err;
+
+	pthread_join(thread, &err);
+	user_over = true;
+	EXPECT_EQ(NULL, err);
+	EXPECT_FALSE(maps_lab(getpid(), line, sizeof(line))) TH_LOG("%s", line);
+	EXPECT_FALSE(find_line("/proc/vmallocinfo", "vmalloc_to_user", "",
+			       line, sizeof(line)));
+	EXPECT_EQ(held, held_bytes());
+}
+
+/* A child that has it mapped says so with its exit code. */
+static int nr_children_with_it(int children)
+{
+	char line[512];
+	int n = 0;
+
+	while (children--) {
+		pid_t pid = fork();
+
+		if (!pid)
+			_exit(maps_lab(getpid(), line, sizeof(line)));
+		n += exit_code_of(pid) != 0;
+	}
+	return n;
+}
+
+/* Nobody undoes that no child inherits it: not madvise(), at no moment. */
+TEST_F(vmalloc, user_fork)
+{
+	static struct record record;
+	long long held = held_bytes();
+	pthread_t thread;
+	void *user;
+
+	user = map_area(&thread, USER_COMMAND, &record);
+	EXPECT_EQ(-1, madvise(user, USER_BYTES, MADV_DOFORK));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(0, nr_children_with_it(3));
+	expect_no_area(_metadata, thread, held);
+}
+
+#define IO_URING_SETUP			425
+#define IO_URING_REGISTER		427
+#define IO_URING_REGISTER_BUFFERS	0
+#define IO_URING_PARAMS_BYTES		120
+
+/* The errno with which a page of it is refused to who would keep it, or 0. */
+static int pin_by_pipe(struct iovec *iov)
+{
+	int fd[2], err;
+
+	pipe(fd);
+	err = vmsplice(fd[1], iov, 1, 0) < 0 ? errno : 0;
+	close(fd[0]);
+	close(fd[1]);
+	return err;
+}
+
+static int pin_by_ring(struct iovec *iov)
+{
+	char params[IO_URING_PARAMS_BYTES] = {};
+	int fd = syscall(IO_URING_SETUP, 1, params), err;
+
+	if (fd < 0)
+		return EFAULT;	/* no rings here */
+	err = syscall(IO_URING_REGISTER, fd, IO_URING_REGISTER_BUFFERS, iov, 1) ?
+	      errno : 0;
+	close(fd);
+	return err;
+}
+
+static int read_from_outside(struct iovec *iov)
+{
+	char page[PAGE_BYTES];
+	struct iovec to = { page, sizeof(page) };
+
+	return process_vm_readv(getpid(), &to, 1, iov, 1, 0) < 0 ? errno : 0;
+}
+
+/* A page of it, once in the page tables of the process, is in nobody's hands. */
+TEST_F(vmalloc, user_pin)
+{
+	static struct record record;
+	long long held = held_bytes();
+	pthread_t thread;
+	struct iovec iov;
+
+	iov.iov_base = map_area(&thread, USER_COMMAND, &record);
+	iov.iov_len = PAGE_BYTES;
+	*(volatile char *)iov.iov_base = 1;
+	EXPECT_EQ(EFAULT, pin_by_pipe(&iov));
+	EXPECT_EQ(EFAULT, pin_by_ring(&iov));
+	EXPECT_EQ(EFAULT, read_from_outside(&iov));
+	expect_no_area(_metadata, thread, held);
+}
+
+/* Moves it to and fro, and maps it again, until there is nothing to move. */
+static void *move_about(void *user)
+{
+	char *place = mmap(NULL, 2 * USER_BYTES, PROT_NONE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *at = user;
+	int i;
+
+	for (i = 0; !user_over; i++) {
+		void *to = place + i % 2 * USER_BYTES;
+
+		if (mremap(at, USER_BYTES, USER_BYTES,
+			   MREMAP_MAYMOVE | MREMAP_FIXED, to) == to)
+			at = to;
+		remap_file_pages(at, PAGE_BYTES, 0, i % 4, 0);
+	}
+	return NULL;
+}
+
+/* There is no second one, and wherever it is at the end, then it is gone. */
+TEST_F(vmalloc, user_again)
+{
+	static struct record record;
+	long long held = held_bytes();
+	pthread_t thread, mover;
+	char path[64];
+	void *user;
+
+	user = map_area(&thread, USER_COMMAND, &record);
+	EXPECT_EQ(MAP_FAILED, mremap(user, 0, USER_BYTES, MREMAP_MAYMOVE));
+	EXPECT_EQ(MAP_FAILED, mremap(user, USER_BYTES, 2 * USER_BYTES,
+				     MREMAP_MAYMOVE));
+	snprintf(path, sizeof(path), "/proc/self/map_files/%lx-%lx",
+		 (long)user, (long)user + USER_BYTES);
+	EXPECT_EQ(-1, open(path, O_RDWR));
+	user_over = false;
+	ASSERT_EQ(0, pthread_create(&mover, NULL, move_about, user));
+	expect_no_area(_metadata, thread, held);
+	pthread_join(mover, NULL);
+}
+
+#define MSEAL	462
+
+/* Nor does it stay because it was sealed. */
+TEST_F(vmalloc, user_sealed)
+{
+	static struct record record;
+	long long held = held_bytes();
+	pthread_t thread;
+	void *user;
+
+	user = map_area(&thread, USER_COMMAND, &record);
+	if (syscall(MSEAL, user, USER_BYTES, 0)) {
+		pthread_join(thread, NULL);
+		SKIP(return, "vmalloc.user_sealed: no mseal(2)");
+	}
+	EXPECT_EQ(-1, munmap(user, USER_BYTES));
+	expect_no_area(_metadata, thread, held);
+}
+
+/* A process that locks all it maps, and may not lock so much. */
+TEST_F(vmalloc, user_locked)
+{
+	struct rlimit little = { PAGE_BYTES, PAGE_BYTES };
+	const struct record *record;
+
+	setrlimit(RLIMIT_MEMLOCK, &little);
+	/* Of who has the capability nothing is counted. */
+	if (!give_up(1ULL << CAP_IPC_LOCK) || mlockall(MCL_FUTURE))
+		SKIP(return, "vmalloc.user_locked: RLIMIT_MEMLOCK cannot be had");
+	record = run("vmalloc.user");
+	munlockall();
+	EXPECT_EQ(ENOMEM, record->err);
+	EXPECT_NE(NULL, strstr(text_of(record, "reason"), "RLIMIT_MEMLOCK"));
 }
 
 /* A pool of areas made of single pages: rows of vmap that own their pages. */

@@ -115,6 +115,26 @@ static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
 {
 	vma->vm_flags |= flags;
 }
+
+static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
+{
+	vma->vm_flags &= ~flags;
+}
+#endif
+
+/* 6.10 made mappings that can be sealed: they are not to be taken away any more. */
+#ifndef VM_SEALED
+#define VM_SEALED	VM_NONE
+#endif
+
+/* 6.17 took the type away that told frames with a struct page from others. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
+#include <linux/pfn_t.h>
+#define compat_insert_frame(vma, address, pfn) \
+	vmf_insert_mixed(vma, address, pfn_to_pfn_t(pfn))
+#else
+#define compat_insert_frame(vma, address, pfn) \
+	vmf_insert_mixed(vma, address, pfn)
 #endif
 
 /*

@@ -798,20 +798,73 @@ static int vmalloc_lazy(struct lab_run *run)
 	return err;
 }
 
+/**
+ * struct vmalloc_shared - an area that a process sees, too
+ * @area:	the area
+ * @bytes:	its length
+ * @ended:	the command is over; set, and never looked at but, with the process's
+ *		mmap_lock held for writing
+ */
+struct vmalloc_shared {
+	void *area;
+	size_t bytes;
+	bool ended;
+};
+
+/* The file moves to a new place, which has to be looked for and taken away. */
+static int user_mremap(struct vm_area_struct *vma)
+{
+	const struct vmalloc_shared *shared = vma->vm_file->private_data;
+
+	return shared->ended ? -ENODEV : 0;
+}
+
+static const struct vm_operations_struct user_vm_ops = {
+	.mremap = user_mremap,
+};
+
 /*
- * A file that is an area: whoever maps the file maps the area, which lives for
- * as long as the file is open or mapped.
+ * A file that is an area: whoever maps the file maps the area, which lives for as
+ * long as the file is open or mapped.  Nobody else comes by it:
+ *
+ * VM_DONTCOPY: no child inherits it, and with VM_IO nobody can undo that (MADV_DOFORK).
+ * VM_IO: nobody gets hold of a page (get_user_pages()), nor by the page tables alone
+ * (get_user_pages_fast()), as VM_MIXEDMAP marks each entry as special.
+ * VM_DONTEXPAND: there is no second one by mremap().
  */
 static int user_mmap(struct file *file, struct vm_area_struct *vma)
 {
-	/* What a command maps is gone when it ends, so no child inherits it. */
-	vm_flags_set(vma, VM_DONTCOPY);
-	return remap_vmalloc_range(vma, file->private_data, vma->vm_pgoff);
+	const struct vmalloc_shared *shared = file->private_data;
+	unsigned long from = vma->vm_pgoff << PAGE_SHIFT, at;
+	unsigned long bytes = vma->vm_end - vma->vm_start;
+	vm_fault_t fault;
+
+	if (shared->ended)
+		return -ENODEV;
+	if (vma->vm_pgoff > shared->bytes >> PAGE_SHIFT ||
+	    bytes > shared->bytes - from)
+		return -EINVAL;
+	vm_flags_set(vma, VM_DONTCOPY | VM_IO | VM_MIXEDMAP | VM_DONTEXPAND |
+			  VM_DONTDUMP);
+	vma->vm_ops = &user_vm_ops;
+	for (at = 0; at < bytes; at += PAGE_SIZE) {
+		fault = compat_insert_frame(vma, vma->vm_start + at,
+					    vmalloc_to_pfn(shared->area + from + at));
+		if (fault & VM_FAULT_ERROR)
+			return vm_fault_to_errno(fault, 0);
+	}
+	return 0;
+}
+
+static void free_shared(struct vmalloc_shared *shared)
+{
+	vfree(shared->area);
+	kfree(shared);
 }
 
 static int user_release(struct inode *inode, struct file *file)
 {
-	vfree(file->private_data);
+	free_shared(file->private_data);
 	return 0;
 }
 
@@ -821,42 +874,51 @@ static const struct file_operations user_fops = {
 	.release = user_release,
 };
 
-/* The file's mappings in this process, wherever it moved them meanwhile. */
+/*
+ * The file's mappings in this process, wherever it has moved them meanwhile.  From now
+ * on it can neither move them nor make another.
+ */
 static void unmap_file(struct file *file)
 {
+	struct vmalloc_shared *shared = file->private_data;
 	struct mm_struct *mm = current->mm;
 	unsigned long start = 0, end = 0;
 	struct vm_area_struct *vma;
-	int tries;
+	int tries = UNMAP_TRIES;
 
 	do {
-		mmap_read_lock(mm);
-		vma = find_vma(mm, end);
+		mmap_write_lock(mm);
+		shared->ended = true;
+		vma = find_vma(mm, 0);
 		while (vma && vma->vm_file != file)
 			vma = find_vma(mm, vma->vm_end);
 		if (vma) {
+			vm_flags_clear(vma, VM_SEALED);
 			start = vma->vm_start;
 			end = vma->vm_end;
 		}
-		mmap_read_unlock(mm);
+		mmap_write_unlock(mm);
 		/*
 		 * It can find no memory, unlikely as that is, and what stays mapped
 		 * keeps the module until the process ends.
 		 */
-		for (tries = 0; vma && tries < UNMAP_TRIES; tries++)
-			if (!vm_munmap(start, end - start))
-				break;
-	} while (vma);
+		if (vma && vm_munmap(start, end - start))
+			tries--;
+	} while (vma && tries);
 }
 
 static int show_user(struct lab_run *run, struct file *file, size_t size)
 {
+	const struct vmalloc_shared *shared = file->private_data;
 	unsigned long nr = size >> PAGE_SHIFT, at, i;
-	void *area = file->private_data;
+	void *area = shared->area;
 	char key[8];
 	int err;
 
 	at = vm_mmap(file, 0, size, PROT_READ | PROT_WRITE, MAP_SHARED, 0);
+	if (at == -EAGAIN)
+		return lab_refuse(run, -ENOMEM,
+				  "the process locks what it maps, more than its RLIMIT_MEMLOCK");
 	if (IS_ERR_VALUE(at))
 		return lab_refuse(run, (long)at, "the area cannot be mapped");
 	/* That is an address of the process that asked, and no kernel address. */
@@ -879,8 +941,8 @@ static int show_user(struct lab_run *run, struct file *file, size_t size)
 static int vmalloc_to_user(struct lab_run *run)
 {
 	size_t size = PAGE_ALIGN(lab_number(run, "size"));
+	struct vmalloc_shared *shared;
 	struct file *file;
-	void *area;
 	int err;
 
 	if (!current->mm)
@@ -889,17 +951,26 @@ static int vmalloc_to_user(struct lab_run *run)
 	err = lab_charge(run, size);
 	if (err)
 		return err;
-	area = vmalloc_user(size);
-	if (!area)
-		return lab_refuse(run, -ENOMEM, "no area of %zu bytes", size);
-	file = anon_inode_getfile("[kmemlab]", &user_fops, area, O_RDWR);
+	shared = kzalloc(sizeof(*shared), GFP_LAB);
+	if (!shared)
+		return -ENOMEM;
+	shared->bytes = size;
+	shared->area = vmalloc_user(size);
+	if (!shared->area) {
+		err = lab_refuse(run, -ENOMEM, "no area of %zu bytes", size);
+		goto free;
+	}
+	file = anon_inode_getfile("[kmemlab]", &user_fops, shared, O_RDWR);
 	if (IS_ERR(file)) {
-		vfree(area);
-		return PTR_ERR(file);
+		err = PTR_ERR(file);
+		goto free;
 	}
 	err = show_user(run, file, size);
 	unmap_file(file);
 	fput(file);
+	return err;
+free:
+	free_shared(shared);
 	return err;
 }
 
