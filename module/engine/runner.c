@@ -151,6 +151,28 @@ static int carry_out(struct lab_job *job)
 	return err;
 }
 
+/* What a command can end with; README.md says what each of them means. */
+static const int documented_errnos[] = {
+	EINVAL, ERANGE, EDQUOT, EBUSY, EOPNOTSUPP, EPERM, EINTR, ENOMEM, ENODEV,
+};
+
+/*
+ * Whatever else a call of the kernel ended with, and a family handed on, stands for
+ * something that it ran out of.
+ */
+static int documented(struct lab_run *run, int err)
+{
+	char reason[LAB_REASON_SIZE];
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(documented_errnos); i++)
+		if (!err || err == -documented_errnos[i])
+			return err;
+	memcpy(reason, run->reason, sizeof(reason));
+	return lab_refuse(run, -ENOMEM, "the kernel refused with errno %d%s%s",
+			  -err, reason[0] ? ": " : "", reason);
+}
+
 static const char *status_word(int err)
 {
 	if (!err)
@@ -248,10 +270,7 @@ static void count_run(struct runner_slot *slot, const struct lab_job *job,
  *
  * Context: Process context, may sleep; waits, killably, for an experiment that
  * is at work.
- * Return: 0; -EINVAL for syntax or an unknown word; -ERANGE for a number out of
- * its range; -EDQUOT over the budget; -EBUSY; -EOPNOTSUPP where this kernel or
- * machine cannot; -EPERM where the kernel is locked down; -EINTR where a fatal
- * signal ended it; -ENOMEM.
+ * Return: 0, or one of documented_errnos[].
  */
 int runner_run(const struct lab_call *call, const char *text, size_t len,
 	       char **result, size_t *result_len)
@@ -273,6 +292,7 @@ int runner_run(const struct lab_call *call, const char *text, size_t len,
 	/* A command that keeps memory has succeeded, with or without a record. */
 	if (!err && !job->experiment->keeps)
 		err = job->run.record.error;
+	err = documented(&job->run, err);
 	if (err && !job->run.reason[0])
 		lab_refuse(&job->run, err, "the kernel refused memory");
 	if (err == -ENOMEM)
