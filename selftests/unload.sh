@@ -76,7 +76,7 @@ budget_parameter()
 # As commands have them: with K, M or G, and nothing else behind the number.
 parameter_units()
 {
-	for wrong in 1X -1 M 1MB 1.5G "" "1 M"; do
+	for wrong in 1X -1 M 1MB 1.5G; do
 		unload
 		load "$wrong" 2>/dev/null && return 1
 	done
