@@ -849,7 +849,7 @@ static void expect_no_area(struct __test_metadata *_metadata, pthread_t thread,
 	EXPECT_FALSE(maps_lab(getpid(), line, sizeof(line))) TH_LOG("%s", line);
 	EXPECT_FALSE(find_line("/proc/vmallocinfo", "vmalloc_to_user", "",
 			       line, sizeof(line)));
-	EXPECT_EQ(held, held_bytes());
+	EXPECT_EQ(held, lab_charged());
 }
 
 /* A child that has it mapped says so with its exit code. */
@@ -872,7 +872,7 @@ static int nr_children_with_it(int children)
 TEST_F(vmalloc, user_fork)
 {
 	static struct record record;
-	long long held = held_bytes();
+	long long held = lab_charged();
 	pthread_t thread;
 	void *user;
 
@@ -925,7 +925,7 @@ static int read_from_outside(struct iovec *iov)
 TEST_F(vmalloc, user_pin)
 {
 	static struct record record;
-	long long held = held_bytes();
+	long long held = lab_charged();
 	pthread_t thread;
 	struct iovec iov;
 
@@ -961,7 +961,7 @@ static void *move_about(void *user)
 TEST_F(vmalloc, user_again)
 {
 	static struct record record;
-	long long held = held_bytes();
+	long long held = lab_charged();
 	pthread_t thread, mover;
 	char path[64];
 	void *user;
@@ -985,7 +985,7 @@ TEST_F(vmalloc, user_again)
 TEST_F(vmalloc, user_sealed)
 {
 	static struct record record;
-	long long held = held_bytes();
+	long long held = lab_charged();
 	pthread_t thread;
 	void *user;
 
