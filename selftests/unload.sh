@@ -189,10 +189,10 @@ load_in_chroot()
 {
 	root=/tmp/kmemlab-root
 	unload
-	mounted_apart $root &&
-	chroot $root insmod "/tmp/${ko##*/}" budget_bytes="$budget" \
+	mounted_apart "$root" &&
+	chroot "$root" insmod "/tmp/${ko##*/}" budget_bytes="$budget" \
 		floor_bytes="$floor" &&
-	umount $root/proc && umount $root/tmp && umount $root && rmdir $root &&
+	umount "$root"/proc && umount "$root"/tmp && umount "$root" && rmdir "$root" &&
 	is_loaded && grep -q "^ledger.vmalloc_pages" "$LAB/ledger" && unload
 }
 
@@ -201,24 +201,24 @@ load_in_chroot()
 load_in_pid_namespace()
 {
 	max=/proc/sys/user/max_pid_namespaces
-	old=$(cat $max) || return
+	old=$(cat "$max") || return
 	unload
 	most=0
 	while [ "$most" -lt "$old" ]; do
 		most=$((most + 1))
-		echo $most >$max
+		echo "$most" >"$max"
 		! unshare -p -f true 2>/dev/null || break
 	done
-	echo "$old" >$max
+	echo "$old" >"$max"
 	unshare -p -f -m --mount-proc insmod "$ko" budget_bytes="$budget" \
 		floor_bytes="$floor" || return
-	echo $most >$max
+	echo "$most" >"$max"
 	tries=0
 	until unshare -p -f true 2>/dev/null; do
 		tries=$((tries + 1))
 		[ "$tries" -lt 1000 ] || break
 	done
-	echo "$old" >$max
+	echo "$old" >"$max"
 	echo "# of $most namespaces it was still there $tries times"
 	[ "$tries" -lt 1000 ] && unload
 }
