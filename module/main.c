@@ -14,6 +14,7 @@
 #include "engine/pool.h"
 #include "engine/registry.h"
 #include "engine/runner.h"
+#include "families/ioremap.h"
 #include "families/magazine.h"
 #include "interface/interface.h"
 
@@ -27,12 +28,18 @@ static int __init kmemlab_init(void)
 	err = magazine_init();
 	if (err)
 		return err;
+	err = ioremap_init();
+	if (err)
+		goto magazine;
 	budget_init();
 	ledger_init();
 	/* From here on commands come in, so nothing after this may fail. */
 	interface_debugfs_init();
 	interface_procfs_init();
 	return 0;
+magazine:
+	magazine_exit();
+	return err;
 }
 
 static void __exit kmemlab_exit(void)
@@ -42,6 +49,7 @@ static void __exit kmemlab_exit(void)
 	pool_exit();
 	runner_exit();
 	ledger_exit();
+	ioremap_exit();
 	magazine_exit();
 }
 

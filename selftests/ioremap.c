@@ -398,4 +398,133 @@ TEST_F(ioremap, dma)
 	}
 }
 
+#define DRIVER	"/sys/bus/pci/drivers/kmemlab/"
+
+/* Commands that hold something of a device. */
+static const struct {
+	const char *command;
+	int vendor, number, bar;
+} holders[] = {
+	{ "info", 0x1234, 0x11e8, 0 },
+	{ "dma", 0x1234, 0x11e8, 0 },
+	{ "cache", 0x1af4, 0x1110, 2 },
+};
+
+static const char *address_of(const struct device *device)
+{
+	return strrchr(device->dir, '/') + 1;
+}
+
+static bool is_bound(const struct device *device)
+{
+	char path[300];
+
+	snprintf(path, sizeof(path), DRIVER "%s", address_of(device));
+	return !access(path, F_OK);
+}
+
+/* Takes a device away, for good or from its driver, and gives it back. */
+static int take_away(const struct device *device, bool for_good)
+{
+	char path[300];
+
+	snprintf(path, sizeof(path), "%s/remove", device->dir);
+	return for_good ? write_file(path, "1")
+			: write_file(DRIVER "unbind", address_of(device));
+}
+
+static int give_again(const struct device *device, bool for_good)
+{
+	return for_good ? write_file("/sys/bus/pci/rescan", "1")
+			: write_file(DRIVER "bind", address_of(device));
+}
+
+static void check_taken_away(struct __test_metadata *_metadata, bool for_good)
+{
+	char command[64], line[256];
+	static struct record record;
+	struct device device;
+	int i, logged = nr_logged("Trying to free nonexistent");
+	pid_t pid;
+
+	for (i = 0; i < ARRAY_SIZE(holders); i++) {
+		find_device(&device, holders[i].vendor, holders[i].number,
+			    holders[i].bar);
+		ASSERT_NE('\0', device.dir[0]);
+		ASSERT_TRUE(is_bound(&device));
+		snprintf(command, sizeof(command), "%s hold_ms=60000",
+			 holders[i].command);
+		pid = hold("ioremap", command, &record);
+		ASSERT_TRUE(text_is(&record, "status", "running"));
+		EXPECT_TRUE(find_line("/proc/iomem", "kmemlab", "", line,
+				      sizeof(line)));
+		EXPECT_EQ(0, take_away(&device, for_good));
+		EXPECT_EQ(ENODEV, exit_code_of(pid));
+		read_file(LAB "ioremap/result", record.text,
+			  sizeof(record.text));
+		EXPECT_TRUE(text_is(&record, "status", "failed"));
+		EXPECT_NE(NULL, strstr(text_of(&record, "reason"), "taken away"));
+		/* There is nothing left of it. */
+		EXPECT_FALSE(find_line("/proc/iomem", "kmemlab", "", line,
+				       sizeof(line)));
+		EXPECT_FALSE(find_line("/proc/vmallocinfo", "take_edu", "", line,
+				       sizeof(line)));
+		EXPECT_EQ(for_good ? EOPNOTSUPP : ENODEV,
+			  run("ioremap.%s", holders[i].command)->err);
+		/* And it comes again as it was. */
+		EXPECT_EQ(0, give_again(&device, for_good));
+		EXPECT_OK("ioremap.%s", holders[i].command);
+	}
+	EXPECT_EQ(logged, nr_logged("Trying to free nonexistent"));
+}
+
+TEST_F(ioremap, removed)
+{
+	if (!self->edu.dir[0] || !self->shared.dir[0])
+		SKIP(return, "ioremap.removed: " NO_EDU " or " NO_SHARED);
+	check_taken_away(_metadata, true);
+}
+
+TEST_F(ioremap, unbound)
+{
+	if (!self->edu.dir[0] || !self->shared.dir[0])
+		SKIP(return, "ioremap.unbound: " NO_EDU " or " NO_SHARED);
+	check_taken_away(_metadata, false);
+}
+
+/* However the driver is told to take a device that is not listed, it does not. */
+TEST_F(ioremap, driver)
+{
+	char path[300], id[64];
+	glob_t found;
+	size_t i;
+
+	if (glob("/sys/bus/pci/devices/*", 0, NULL, &found))
+		SKIP(return, "ioremap.driver: no PCI device");
+	for (i = 0; i < found.gl_pathc; i++) {
+		const char *dir = found.gl_pathv[i];
+		struct device device = {};
+		long long vendor, number;
+
+		if (is_listed(dir))
+			continue;
+		snprintf(device.dir, sizeof(device.dir), "%s", dir);
+		snprintf(path, sizeof(path), "%s/vendor", dir);
+		vendor = read_number(path);
+		snprintf(path, sizeof(path), "%s/device", dir);
+		number = read_number(path);
+		snprintf(id, sizeof(id), "%llx %llx", vendor, number);
+		write_file(DRIVER "new_id", id);
+		EXPECT_NE(0, write_file(DRIVER "bind", address_of(&device)));
+		EXPECT_FALSE(is_bound(&device)) TH_LOG("%s", dir);
+		write_file(DRIVER "remove_id", id);
+		snprintf(path, sizeof(path), "%s/driver_override", dir);
+		write_file(path, "kmemlab");
+		EXPECT_NE(0, write_file(DRIVER "bind", address_of(&device)));
+		EXPECT_FALSE(is_bound(&device)) TH_LOG("%s", dir);
+		write_file(path, "\n");
+	}
+	globfree(&found);
+}
+
 TEST_HARNESS_MAIN

@@ -220,9 +220,13 @@ int context_pause(char *reason)
 	return context_breathe(reason);
 }
 
+/* Those who hold something that may be taken away from them. */
+static DECLARE_WAIT_QUEUE_HEAD(holders);
+
 /**
- * context_hold() - keep things as they are, for others to look at
+ * context_hold_until() - keep things as they are, for others to look at
  * @ms:		how long, in milliseconds of the time that the machine is awake
+ * @over:	ends it, where it is set with context_end_hold(); NULL: nothing does
  * @reason:	LAB_REASON_SIZE bytes, filled in on failure
  *
  * It lasts so long for a task, too, that is frozen and thawed meanwhile: that wakes
@@ -231,15 +235,44 @@ int context_pause(char *reason)
  * Context: Process context, sleeps.
  * Return: 0, or -EINTR where a fatal signal ended it.
  */
-int context_hold(unsigned int ms, char *reason)
+int context_hold_until(unsigned int ms, const bool *over, char *reason)
 {
 	signed long left = msecs_to_jiffies(ms);
+	DEFINE_WAIT(wait);
 
 	while (left && !fatal_signal_pending(current)) {
-		__set_current_state(CONTEXT_PATIENT);
+		prepare_to_wait(&holders, &wait, CONTEXT_PATIENT);
+		if (over && READ_ONCE(*over))
+			break;
 		left = schedule_timeout(left);
 	}
+	finish_wait(&holders, &wait);
 	return cancelled(reason);
+}
+
+/**
+ * context_hold() - the same, where nothing ends it before the time
+ * @ms:		how long, in milliseconds of the time that the machine is awake
+ * @reason:	LAB_REASON_SIZE bytes, filled in on failure
+ *
+ * Context: Process context, sleeps.
+ * Return: 0, or -EINTR where a fatal signal ended it.
+ */
+int context_hold(unsigned int ms, char *reason)
+{
+	return context_hold_until(ms, NULL, reason);
+}
+
+/**
+ * context_end_hold() - end what context_hold_until() holds
+ * @over:	what it was given
+ *
+ * Context: Any.
+ */
+void context_end_hold(bool *over)
+{
+	WRITE_ONCE(*over, true);
+	wake_up_all(&holders);
 }
 
 /**

@@ -72,5 +72,7 @@ void context_gate_leave(struct context_gate *gate);
 int context_breathe(char *reason);
 int context_pause(char *reason);
 int context_hold(unsigned int ms, char *reason);
+int context_hold_until(unsigned int ms, const bool *over, char *reason);
+void context_end_hold(bool *over);
 
 #endif

@@ -81,8 +81,9 @@ void lab_source_uncharge(struct lab_source *source)
 }
 
 /**
- * lab_hold() - keep things as they are for as long as the command says
+ * lab_hold_until() - keep things as they are for as long as the command says
  * @run:	a command with LAB_HOLD_PARAM among its parameters
+ * @over:	as for context_hold_until()
  *
  * Meanwhile the record as it is so far can be read, so that what it says can be
  * compared with what else is to be seen.
@@ -90,14 +91,26 @@ void lab_source_uncharge(struct lab_source *source)
  * Context: Process context, sleeps.
  * Return: 0, or -EINTR with the reason where a fatal signal ended it.
  */
-int lab_hold(struct lab_run *run)
+int lab_hold_until(struct lab_run *run, const bool *over)
 {
 	unsigned int ms = lab_number(run, "hold_ms");
 
 	if (!ms)
 		return 0;
 	run->publish(run);
-	return context_hold(ms, run->reason);
+	return context_hold_until(ms, over, run->reason);
+}
+
+/**
+ * lab_hold() - the same, where nothing ends it before the time
+ * @run:	a command with LAB_HOLD_PARAM among its parameters
+ *
+ * Context: Process context, sleeps.
+ * Return: 0, or -EINTR with the reason where a fatal signal ended it.
+ */
+int lab_hold(struct lab_run *run)
+{
+	return lab_hold_until(run, NULL);
 }
 
 /**

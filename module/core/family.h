@@ -66,8 +66,8 @@ struct lab_run {
  *		that do not keep, the runner's; may sleep.  Returns 0 or a
  *		negative errno: EOPNOTSUPP where this kernel or machine cannot
  *		show it, EPERM where it may not while the kernel is locked down,
- *		EINTR where it was cancelled, ENOMEM, EDQUOT, ERANGE,
- *		EBUSY; says why with lab_refuse().  Gives everything back on
+ *		EINTR where it was cancelled, ENODEV where a device was taken
+ *		away from it, ENOMEM, EDQUOT, ERANGE, EBUSY; says why with lab_refuse().  Gives everything back on
  *		every path unless @keeps.
  */
 struct lab_experiment {
@@ -212,6 +212,7 @@ struct lab_family {
 __printf(3, 4)
 int lab_refuse(struct lab_run *run, int err, const char *fmt, ...);
 int lab_hold(struct lab_run *run);
+int lab_hold_until(struct lab_run *run, const bool *over);
 int lab_charge(struct lab_run *run, u64 bytes);
 int lab_source_charge(struct lab_source *source, struct lab_run *run, u64 bytes);
 void lab_source_uncharge(struct lab_source *source);

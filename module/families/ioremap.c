@@ -3,7 +3,9 @@
  * ioremap - device registers and device memory, mapped into kernel addresses.
  *
  * Only devices listed here are ever mapped, and never while another driver has
- * them: reading a register of an unknown device can change its state.
+ * them: reading a register of an unknown device can change its state.  So this is
+ * their driver: who takes one away, by hand or for good, takes it from a command, too,
+ * that holds something of it.
  *
  * On a kernel that is locked down none is, as none can be through the kernel's
  * own files (drivers/pci/pci-sysfs.c, pci_mmap_resource() and, for the bit that
@@ -16,7 +18,9 @@
 #include <linux/ioport.h>
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
+#include <linux/list.h>
 #include <linux/mm.h>
+#include <linux/mutex.h>
 #include <linux/pci.h>
 #include <linux/platform_device.h>
 #include <linux/random.h>
@@ -29,6 +33,7 @@
 #include "core/footprint.h"
 #include "core/frame.h"
 #include "core/loops.h"
+#include "families/ioremap.h"
 
 /* QEMU's docs/specs/ivshmem-spec.txt: BAR 2 is memory that it shares. */
 #define IVSHMEM_VENDOR		0x1af4
@@ -81,6 +86,37 @@ static const struct pci_device_id listed_devices[] = {
 	{}
 };
 
+struct lab_device;
+
+/**
+ * struct bound_device - a device that has this driver
+ * @node:	of all of them
+ * @dev:	the device
+ * @user:	what the command has of it that is at work, or NULL
+ */
+struct bound_device {
+	struct list_head node;
+	struct pci_dev *dev;
+	struct lab_device *user;
+};
+
+/*
+ * Held by a command for as long as it works on a device, but not while it holds what
+ * it shows: the driver core waits for it when a device is taken away.
+ */
+static DEFINE_MUTEX(devices_lock);
+static LIST_HEAD(bound_devices);	/* devices_lock; and what is in it */
+
+static struct bound_device *find_bound(const struct pci_dev *dev)
+{
+	struct bound_device *bound;
+
+	list_for_each_entry(bound, &bound_devices, node)
+		if (bound->dev == dev)
+			return bound;
+	return NULL;
+}
+
 static int check_lockdown(const char **why)
 {
 	int err = security_locked_down(LOCKDOWN_PCI_ACCESS);
@@ -90,8 +126,9 @@ static int check_lockdown(const char **why)
 }
 
 /*
- * A range may be mapped if it lies inside a memory BAR of a listed device.  RAM
- * is told apart first, because ioremap() itself only warns about it.
+ * A range may be mapped if it lies inside a memory BAR of a listed device that no
+ * other driver has.  RAM is told apart first, because ioremap() itself only warns
+ * about it.
  */
 static int check_range(phys_addr_t phys, size_t bytes, const char **why)
 {
@@ -114,154 +151,21 @@ static int check_range(phys_addr_t phys, size_t bytes, const char **why)
 
 				if (pci_resource_len(dev, bar) &&
 				    resource_contains(res, &range)) {
+					bool bound = find_bound(dev);
+					int err = check_lockdown(why);
+
 					pci_dev_put(dev);
-					return check_lockdown(why);
+					if (!err && !bound) {
+						*why = "busy";
+						err = -EBUSY;
+					}
+					return err;
 				}
 			}
 		}
 	}
 	*why = "unlisted";
 	return -EPERM;
-}
-
-/* A device taken for one experiment, and its registers where they are mapped. */
-struct lab_device {
-	struct pci_dev *dev;
-	int bar;
-	void __iomem *base;
-	phys_addr_t phys;
-	size_t bytes;
-};
-
-static void release_device(struct lab_device *device)
-{
-	pci_release_region(device->dev, device->bar);
-	pci_disable_device(device->dev);
-	pci_dev_put(device->dev);
-}
-
-static int take_device(struct lab_run *run, struct lab_device *device,
-		       const struct listed_bar *listed)
-{
-	struct pci_dev *dev = pci_get_device(listed->vendor, listed->device,
-					     NULL);
-	const char *why;
-	int err;
-
-	if (!dev)
-		return lab_refuse(run, -EOPNOTSUPP,
-				  "no %s device: start QEMU with -device %s",
-				  listed->name, listed->name);
-	*device = (struct lab_device){
-		.dev = dev,
-		.bar = listed->bar,
-		.phys = pci_resource_start(dev, listed->bar),
-		.bytes = pci_resource_len(dev, listed->bar),
-	};
-	err = check_range(device->phys, device->bytes, &why);
-	if (err) {
-		pci_dev_put(dev);
-		return lab_refuse(run, err, "the %s device may not be mapped: %s",
-				  listed->name, why);
-	}
-	err = pci_enable_device(dev);
-	if (err) {
-		pci_dev_put(dev);
-		return lab_refuse(run, err, "the %s device cannot be enabled",
-				  listed->name);
-	}
-	err = pci_request_region(dev, listed->bar, "kmemlab");
-	if (err) {
-		pci_disable_device(dev);
-		pci_dev_put(dev);
-		return lab_refuse(run, err, "another driver has the %s device",
-				  listed->name);
-	}
-	return 0;
-}
-
-static void release_edu(struct lab_device *edu)
-{
-	iounmap(edu->base);
-	release_device(edu);
-}
-
-/* Not inlined: /proc/vmallocinfo names it as the caller of the mapping. */
-static noinline int take_edu(struct lab_run *run, struct lab_device *edu)
-{
-	int err = take_device(run, edu, &edu_registers);
-
-	if (err)
-		return err;
-	edu->base = ioremap(edu->phys, edu->bytes);
-	if (!edu->base) {
-		release_device(edu);
-		return -ENOMEM;
-	}
-	return 0;
-}
-
-static int edu_factorial(struct lab_run *run, struct lab_device *edu, u32 n,
-			 u32 *result)
-{
-	unsigned long end = jiffies + msecs_to_jiffies(EDU_TIMEOUT_MS);
-
-	writel(n, edu->base + EDU_FACTORIAL);
-	while (readl(edu->base + EDU_STATUS) & EDU_STATUS_COMPUTING) {
-		int err = context_hold(1, run->reason);
-
-		if (err)
-			return err;
-		if (time_after(jiffies, end))
-			return lab_refuse(run, -EOPNOTSUPP,
-					  "the edu device does not answer");
-	}
-	*result = readl(edu->base + EDU_FACTORIAL);
-	return 0;
-}
-
-static int ioremap_register(struct lab_run *run)
-{
-	u32 pattern = lab_number(run, "pattern"), n = lab_number(run, "n");
-	struct lab_device edu;
-	u32 factorial;
-	int err;
-
-	err = take_edu(run, &edu);
-	if (err)
-		return err;
-	record_text(&run->record, "device", "%s", pci_name(edu.dev));
-	record_text(&run->record, "phys", "%pa", &edu.phys);
-	record_text(&run->record, "identity", "0x%08x",
-		    readl(edu.base + EDU_IDENTITY));
-	writel(pattern, edu.base + EDU_LIVENESS);
-	record_text(&run->record, "liveness.written", "0x%08x", pattern);
-	record_text(&run->record, "liveness.read", "0x%08x",
-		    readl(edu.base + EDU_LIVENESS));
-	err = edu_factorial(run, &edu, n, &factorial);
-	if (!err) {
-		record_number(&run->record, "factorial.of", n);
-		record_number(&run->record, "factorial.read", factorial);
-	}
-	release_edu(&edu);
-	return err;
-}
-
-static int ioremap_info(struct lab_run *run)
-{
-	struct lab_device edu;
-	int err;
-
-	err = take_edu(run, &edu);
-	if (err)
-		return err;
-	record_address(&run->record, "area", (const void __force *)edu.base);
-	record_text(&run->record, "phys", "%pa", &edu.phys);
-	record_number(&run->record, "size_bytes", edu.bytes);
-	record_function(&run->record, "caller", "take_edu");
-	err = lab_hold(run);
-	release_edu(&edu);
-	return err;
 }
 
 /**
@@ -279,6 +183,234 @@ struct cache_view {
 	void (*unmap)(void *base);
 	void *base;
 };
+
+#define VIEWS	4
+
+/**
+ * struct lab_device - what a command has of a device; protected by devices_lock
+ * @bound:	the device
+ * @listed:	which it is
+ * @phys:	where the range of it is that the command has
+ * @bytes:	and how long
+ * @base:	the range, mapped, or NULL
+ * @view:	pages of it that are
+ * @buffer:	memory for the device to read and write, or NULL
+ * @buffer_bytes: of that
+ * @bus:	where the device sees it
+ * @mask:	what the device could address before it was told how little that is
+ * @coherent_mask: likewise
+ * @over:	the device was taken away, and all of that with it
+ */
+struct lab_device {
+	struct bound_device *bound;
+	const struct listed_bar *listed;
+	phys_addr_t phys;
+	size_t bytes;
+	void __iomem *base;
+	struct cache_view view[VIEWS];
+	void *buffer;
+	size_t buffer_bytes;
+	dma_addr_t bus;
+	u64 mask;
+	u64 coherent_mask;
+	bool over;
+};
+
+/* Gives back all that a command has of a device. */
+static void drop_device(struct lab_device *device)
+{
+	struct pci_dev *dev = device->bound->dev;
+	int i;
+
+	if (device->buffer)
+		dma_free_coherent(&dev->dev, device->buffer_bytes,
+				  device->buffer, device->bus);
+	if (device->mask) {
+		/* As the next user of the device expects to find them. */
+		dma_set_mask(&dev->dev, device->mask);
+		dma_set_coherent_mask(&dev->dev, device->coherent_mask);
+	}
+	for (i = VIEWS; i--;)
+		if (device->view[i].base)
+			device->view[i].unmap(device->view[i].base);
+	if (device->base)
+		iounmap(device->base);
+	pci_release_region(dev, device->listed->bar);
+	device->bound->user = NULL;
+}
+
+static void release_device(struct lab_device *device)
+{
+	if (!device->over)
+		drop_device(device);
+	mutex_unlock(&devices_lock);
+}
+
+/* As lab_hold(), of a device that may be taken away meanwhile. */
+static int hold_device(struct lab_run *run, struct lab_device *device)
+{
+	int err;
+
+	mutex_unlock(&devices_lock);
+	err = lab_hold_until(run, &device->over);
+	mutex_lock(&devices_lock);
+	if (!err && device->over)
+		err = lab_refuse(run, -ENODEV, "the %s device was taken away",
+				 device->listed->name);
+	return err;
+}
+
+/* Says why there is no such device to be had. */
+static int refuse_device(struct lab_run *run, const struct listed_bar *listed)
+{
+	struct pci_dev *dev = pci_get_device(listed->vendor, listed->device,
+					     NULL);
+	bool has_driver = dev && dev->dev.driver;
+
+	pci_dev_put(dev);
+	if (!dev)
+		return lab_refuse(run, -EOPNOTSUPP,
+				  "no %s device: start QEMU with -device %s",
+				  listed->name, listed->name);
+	if (has_driver)
+		return lab_refuse(run, -EBUSY, "another driver has the %s device",
+				  listed->name);
+	return lab_refuse(run, -ENODEV, "the %s device is not bound to kmemlab",
+			  listed->name);
+}
+
+static int request_device(struct lab_run *run, struct lab_device *device)
+{
+	const struct listed_bar *listed = device->listed;
+	struct bound_device *bound;
+	const char *why;
+	int err;
+
+	list_for_each_entry(bound, &bound_devices, node)
+		if (bound->dev->vendor == listed->vendor &&
+		    bound->dev->device == listed->device)
+			break;
+	if (list_entry_is_head(bound, &bound_devices, node))
+		return refuse_device(run, listed);
+	device->bound = bound;
+	device->phys = pci_resource_start(bound->dev, listed->bar);
+	device->bytes = pci_resource_len(bound->dev, listed->bar);
+	err = check_range(device->phys, device->bytes, &why);
+	if (err)
+		return lab_refuse(run, err, "the %s device may not be mapped: %s",
+				  listed->name, why);
+	err = pci_request_region(bound->dev, listed->bar, "kmemlab");
+	if (err)
+		return lab_refuse(run, err, "somebody else has the %s device",
+				  listed->name);
+	bound->user = device;
+	return 0;
+}
+
+static int take_device(struct lab_run *run, struct lab_device *device,
+		       const struct listed_bar *listed)
+{
+	int err;
+
+	*device = (struct lab_device){ .listed = listed };
+	mutex_lock(&devices_lock);
+	err = request_device(run, device);
+	if (err)
+		mutex_unlock(&devices_lock);
+	return err;
+}
+
+/* Not inlined: /proc/vmallocinfo names it as the caller of the mapping. */
+static noinline int take_edu(struct lab_run *run, struct lab_device *edu)
+{
+	int err = take_device(run, edu, &edu_registers);
+
+	if (err)
+		return err;
+	edu->base = ioremap(edu->phys, edu->bytes);
+	if (!edu->base) {
+		release_device(edu);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/*
+ * Not to be interrupted, nor frozen: who takes the device away waits for that.  As long
+ * as it is at work a buffer of it has to be there, too.
+ */
+static int await_edu(struct lab_run *run, struct lab_device *edu,
+		     unsigned int at, u32 busy)
+{
+	unsigned long end = jiffies + msecs_to_jiffies(EDU_TIMEOUT_MS);
+	bool late = false;
+
+	while (readl(edu->base + at) & busy) {
+		if (late)
+			return lab_refuse(run, -EOPNOTSUPP,
+					  "the edu device does not answer");
+		usleep_range(1000, 2000);
+		/* And one look more. */
+		late = time_after(jiffies, end);
+	}
+	return 0;
+}
+
+static int edu_factorial(struct lab_run *run, struct lab_device *edu, u32 n,
+			 u32 *result)
+{
+	int err;
+
+	writel(n, edu->base + EDU_FACTORIAL);
+	err = await_edu(run, edu, EDU_STATUS, EDU_STATUS_COMPUTING);
+	if (!err)
+		*result = readl(edu->base + EDU_FACTORIAL);
+	return err;
+}
+
+static int ioremap_register(struct lab_run *run)
+{
+	u32 pattern = lab_number(run, "pattern"), n = lab_number(run, "n");
+	struct lab_device edu;
+	u32 factorial;
+	int err;
+
+	err = take_edu(run, &edu);
+	if (err)
+		return err;
+	record_text(&run->record, "device", "%s", pci_name(edu.bound->dev));
+	record_text(&run->record, "phys", "%pa", &edu.phys);
+	record_text(&run->record, "identity", "0x%08x",
+		    readl(edu.base + EDU_IDENTITY));
+	writel(pattern, edu.base + EDU_LIVENESS);
+	record_text(&run->record, "liveness.written", "0x%08x", pattern);
+	record_text(&run->record, "liveness.read", "0x%08x",
+		    readl(edu.base + EDU_LIVENESS));
+	err = edu_factorial(run, &edu, n, &factorial);
+	if (!err) {
+		record_number(&run->record, "factorial.of", n);
+		record_number(&run->record, "factorial.read", factorial);
+	}
+	release_device(&edu);
+	return err;
+}
+
+static int ioremap_info(struct lab_run *run)
+{
+	struct lab_device edu;
+	int err;
+
+	err = take_edu(run, &edu);
+	if (err)
+		return err;
+	record_address(&run->record, "area", (const void __force *)edu.base);
+	record_text(&run->record, "phys", "%pa", &edu.phys);
+	record_number(&run->record, "size_bytes", edu.bytes);
+	record_function(&run->record, "caller", "take_edu");
+	err = hold_device(run, &edu);
+	release_device(&edu);
+	return err;
+}
 
 static void *map_uncached(phys_addr_t phys)
 {
@@ -326,9 +458,9 @@ static int show_view(struct lab_run *run, const struct cache_view *view,
  * for each range, and who asks for another may be given the one that is there
  * (arch/x86/mm/ioremap.c).
  */
-static int show_views(struct lab_run *run, const struct lab_device *device)
+static int show_views(struct lab_run *run, struct lab_device *device)
 {
-	struct cache_view views[] = {
+	static const struct cache_view views[VIEWS] = {
 		{ "uncached", 0, map_uncached, unmap_io },
 		{ "write_combining", PAGE_SIZE, map_combining, unmap_io },
 		{ "write_back", 2 * PAGE_SIZE, map_write_back, memunmap },
@@ -342,17 +474,14 @@ static int show_views(struct lab_run *run, const struct lab_device *device)
 		return lab_refuse(run, -EOPNOTSUPP,
 				  "the device has less than three pages");
 	record_number(&run->record, "mark", mark);
-	for (i = 0; !err && i < ARRAY_SIZE(views); i++) {
-		views[i].base = views[i].map(device->phys + views[i].at);
-		err = views[i].base ? show_view(run, &views[i], mark + i)
-				    : -ENOMEM;
+	for (i = 0; !err && i < VIEWS; i++) {
+		struct cache_view *view = &device->view[i];
+
+		*view = views[i];
+		view->base = view->map(device->phys + view->at);
+		err = view->base ? show_view(run, view, mark + i) : -ENOMEM;
 	}
-	if (!err)
-		err = lab_hold(run);
-	for (i = ARRAY_SIZE(views); i--;)
-		if (views[i].base)
-			views[i].unmap(views[i].base);
-	return err;
+	return err ?: hold_device(run, device);
 }
 
 static int ioremap_cache_bits(struct lab_run *run)
@@ -369,39 +498,31 @@ static int ioremap_cache_bits(struct lab_run *run)
 }
 
 /*
- * Not to be interrupted: as long as the device is at work the buffer has to be
- * there.  What it has not done in time is never done, since it is no master of
- * the bus any more.
+ * What the device has not done in time is never done, since it is no master of the
+ * bus any more.
  */
 static int edu_transfer(struct lab_run *run, struct lab_device *edu, u64 from,
 			u64 to, size_t bytes, u32 direction)
 {
-	unsigned long end = jiffies + msecs_to_jiffies(EDU_TIMEOUT_MS);
-	bool busy = true;
+	int err;
 
 	writel(from, edu->base + EDU_DMA_SOURCE);
 	writel(to, edu->base + EDU_DMA_TARGET);
 	writel(bytes, edu->base + EDU_DMA_COUNT);
-	pci_set_master(edu->dev);
+	pci_set_master(edu->bound->dev);
 	writel(EDU_DMA_START | direction, edu->base + EDU_DMA_COMMAND);
-	while (busy && time_before(jiffies, end)) {
-		usleep_range(1000, 2000);
-		busy = readl(edu->base + EDU_DMA_COMMAND) & EDU_DMA_START;
-	}
-	pci_clear_master(edu->dev);
-	if (busy)
-		return lab_refuse(run, -EOPNOTSUPP,
-				  "the edu device does not answer");
-	return 0;
+	err = await_edu(run, edu, EDU_DMA_COMMAND, EDU_DMA_START);
+	pci_clear_master(edu->bound->dev);
+	return err;
 }
 
 /* There from the buffer's first half, and back to the second. */
-static int show_dma(struct lab_run *run, struct lab_device *edu, u64 *buffer,
-		    dma_addr_t bus, size_t bytes)
+static int show_dma(struct lab_run *run, struct lab_device *edu, size_t bytes)
 {
-	size_t nr = bytes / sizeof(*buffer), i, nr_back = 0;
+	size_t nr = bytes / sizeof(u64), i, nr_back = 0;
+	u64 *buffer = edu->buffer, *back = buffer + nr;
 	u64 mark = get_random_u64() >> 8;
-	u64 *back = buffer + nr;
+	dma_addr_t bus = edu->bus;
 	unsigned long pfn;
 	int err;
 
@@ -429,17 +550,14 @@ static int show_dma(struct lab_run *run, struct lab_device *edu, u64 *buffer,
 		record_number(&run->record, "offset_bytes",
 			      offset_in_page(back));
 	}
-	return lab_hold(run);
+	return hold_device(run, edu);
 }
 
 static int ioremap_dma(struct lab_run *run)
 {
 	size_t bytes = round_up(lab_number(run, "size"), sizeof(u64));
-	u64 mask, coherent_mask;
 	struct lab_device edu;
 	struct device *dev;
-	dma_addr_t bus;
-	void *buffer;
 	int err;
 
 	err = lab_charge(run, PAGE_SIZE << get_order(2 * bytes));
@@ -447,28 +565,19 @@ static int ioremap_dma(struct lab_run *run)
 		err = take_edu(run, &edu);
 	if (err)
 		return err;
-	dev = &edu.dev->dev;
-	mask = dma_get_mask(dev);
-	coherent_mask = dev->coherent_dma_mask;
+	dev = &edu.bound->dev->dev;
+	edu.mask = dma_get_mask(dev);
+	edu.coherent_mask = dev->coherent_dma_mask;
+	edu.buffer_bytes = 2 * bytes;
 	err = dma_set_mask_and_coherent(dev, DMA_BIT_MASK(EDU_DMA_BITS));
-	if (err) {
+	if (!err) {
+		edu.buffer = dma_alloc_coherent(dev, edu.buffer_bytes, &edu.bus,
+						GFP_KERNEL | __GFP_NOWARN);
+		err = edu.buffer ? show_dma(run, &edu, bytes) : -ENOMEM;
+	}
+	if (!edu.over && !edu.buffer)
 		lab_refuse(run, err, "no memory within the device's reach");
-		goto release;
-	}
-	buffer = dma_alloc_coherent(dev, 2 * bytes, &bus,
-				    GFP_KERNEL | __GFP_NOWARN);
-	if (buffer) {
-		err = show_dma(run, &edu, buffer, bus, bytes);
-		dma_free_coherent(dev, 2 * bytes, buffer, bus);
-	} else {
-		err = lab_refuse(run, -ENOMEM,
-				 "no memory within the device's reach");
-	}
-	/* As the next driver of the device expects to find them. */
-	dma_set_mask(dev, mask);
-	dma_set_coherent_mask(dev, coherent_mask);
-release:
-	release_edu(&edu);
+	release_device(&edu);
 	return err;
 }
 
@@ -476,8 +585,10 @@ release:
 static int probe(struct lab_run *run, const char *what, phys_addr_t phys)
 {
 	const char *why;
-	int err = check_range(phys, PAGE_SIZE, &why);
+	int err;
 
+	mutex_lock(&devices_lock);
+	err = check_range(phys, PAGE_SIZE, &why);
 	if (!err && !request_mem_region(phys, PAGE_SIZE, "kmemlab")) {
 		why = "busy";
 		err = -EBUSY;
@@ -488,8 +599,11 @@ static int probe(struct lab_run *run, const char *what, phys_addr_t phys)
 			iounmap(base);
 		release_mem_region(phys, PAGE_SIZE);
 		if (!base)
-			return -ENOMEM;
+			err = -ENOMEM;
 	}
+	mutex_unlock(&devices_lock);
+	if (err == -ENOMEM)
+		return err;
 	record_row(&run->record, "probe.%s", what);
 	record_cell_text(&run->record, "phys", "%pa", &phys);
 	record_cell(&run->record, "errno", -err);
@@ -666,3 +780,77 @@ const struct lab_family ioremap_family = {
 	.experiments = ioremap_experiments,
 	.allocators = ioremap_allocators,
 };
+
+/* The driver */
+
+/* Whatever the driver is told to try (new_id, driver_override) is no longer listed. */
+static int bind_device(struct pci_dev *dev, const struct pci_device_id *unused)
+{
+	struct bound_device *bound;
+	int err;
+
+	if (!pci_match_id(listed_devices, dev))
+		return -ENODEV;
+	bound = kzalloc(sizeof(*bound), GFP_KERNEL);
+	if (!bound)
+		return -ENOMEM;
+	err = pci_enable_device(dev);
+	if (err)
+		goto free;
+	bound->dev = dev;
+	pci_set_drvdata(dev, bound);
+	mutex_lock(&devices_lock);
+	list_add_tail(&bound->node, &bound_devices);
+	mutex_unlock(&devices_lock);
+	return 0;
+free:
+	kfree(bound);
+	return err;
+}
+
+/* Takes the device from the command that has it, whatever state its task is in. */
+static void unbind_device(struct pci_dev *dev)
+{
+	struct bound_device *bound = pci_get_drvdata(dev);
+	struct lab_device *user;
+
+	mutex_lock(&devices_lock);
+	user = bound->user;
+	if (user) {
+		drop_device(user);
+		context_end_hold(&user->over);
+	}
+	list_del(&bound->node);
+	mutex_unlock(&devices_lock);
+	pci_disable_device(dev);
+	kfree(bound);
+}
+
+/* Not for udev: nobody wants the lab loaded for a device. */
+static struct pci_driver lab_driver = {
+	.name = "kmemlab",
+	.id_table = listed_devices,
+	.probe = bind_device,
+	.remove = unbind_device,
+};
+
+/**
+ * ioremap_init() - become the driver of the listed devices that have none
+ *
+ * Context: Module load.
+ * Return: 0 or a negative errno.
+ */
+int ioremap_init(void)
+{
+	return pci_register_driver(&lab_driver);
+}
+
+/**
+ * ioremap_exit() - leave the devices without a driver
+ *
+ * Context: Module unload, when no command can run any more.
+ */
+void ioremap_exit(void)
+{
+	pci_unregister_driver(&lab_driver);
+}
