@@ -6,10 +6,12 @@
 #include <linux/interrupt.h>
 #include <linux/irq_work.h>
 #include <linux/kernel.h>
+#include <linux/minmax.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/smp.h>
 #include <linux/stop_machine.h>
+#include <linux/timekeeping.h>
 
 #include "core/command.h"
 #include "core/context.h"
@@ -45,20 +47,83 @@ static noinline int context_enter(void *arg)
 	return call->result;
 }
 
+/*
+ * After so long a function is to end its piece.  The last step of one takes as long as
+ * the kernel needs to clear a block of the largest order, which under emulation is
+ * six times that, and nobody shall be kept waiting for 50 ms.
+ */
+#define STILL_NS	(5 * NSEC_PER_MSEC)
+
+/* Experiments run one at a time, and nothing else holds the machine still. */
+static struct context_stops stops;
+static u64 still_since;
+
+static int enter_still(void *arg)
+{
+	int err;
+
+	still_since = ktime_get_mono_fast_ns();
+	err = context_enter(arg);
+	stops.nr++;
+	stops.max_ns = max(stops.max_ns, ktime_get_mono_fast_ns() - still_since);
+	return err;
+}
+
 static int still(const struct cpumask *cpus, struct context_call *call,
 		 char *reason)
 {
+	int err;
+
 	if (IS_ENABLED(CONFIG_PREEMPT_RT)) {
 		snprintf(reason, LAB_REASON_SIZE,
 			 "PREEMPT_RT: the allocator's locks sleep, so the machine cannot be held still");
 		return -EOPNOTSUPP;
 	}
-	return stop_machine(context_enter, call, cpus);
+	do {
+		err = stop_machine(enter_still, call, cpus);
+		if (err == CONTEXT_AGAIN)
+			err = context_pause(reason) ?: CONTEXT_AGAIN;
+	} while (err == CONTEXT_AGAIN);
+	return err;
+}
+
+/**
+ * context_still_over() - whether the machine has been held still for long enough
+ *
+ * Context: In a function that context_still() runs.
+ * Return: whether the function is to end its piece, with CONTEXT_AGAIN.
+ */
+bool context_still_over(void)
+{
+	return ktime_get_mono_fast_ns() - still_since > STILL_NS;
+}
+
+/**
+ * context_stops_begin() - count from here on how often the machine is held still
+ *
+ * Context: Process context, one at a time.
+ */
+void context_stops_begin(void)
+{
+	stops = (struct context_stops){};
+}
+
+/**
+ * context_stops_read() - how often the machine was held still, and for how long
+ *
+ * Context: As context_stops_begin().
+ * Return: what there was since then.
+ */
+struct context_stops context_stops_read(void)
+{
+	return stops;
 }
 
 /**
  * context_still() - run a function while nothing else on the machine runs
- * @fn:		the function; must not sleep, and allocates only with GFP_STILL
+ * @fn:		the function; must not sleep, and allocates only with GFP_STILL;
+ *		returns 0, a negative errno, or CONTEXT_AGAIN to be called once more
+ *		when the others have run for a while
  * @arg:	its argument
  * @reason:	LAB_REASON_SIZE bytes, filled in where this cannot be done
  *
@@ -68,7 +133,8 @@ static int still(const struct cpumask *cpus, struct context_call *call,
  * Under PREEMPT_RT the allocator's locks sleep and no such place exists.
  *
  * Context: Process context, may sleep.  @fn runs with interrupts off.
- * Return: what @fn returns; -EOPNOTSUPP under PREEMPT_RT.
+ * Return: what @fn returns in the end; -EINTR where a fatal signal came between two
+ * pieces; -EOPNOTSUPP under PREEMPT_RT.
  */
 int context_still(int (*fn)(void *arg), void *arg, char *reason)
 {

@@ -22,6 +22,23 @@
 #define GFP_LAB		(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN)
 
 /**
+ * define CONTEXT_AGAIN - what a function returns that is to go on in another stop
+ *
+ * Every other CPU waits as long as it runs, so what takes long is done in pieces.
+ */
+#define CONTEXT_AGAIN	1
+
+/**
+ * struct context_stops - how often and for how long the machine was held still
+ * @nr:		how often
+ * @max_ns:	the longest of them
+ */
+struct context_stops {
+	u64 nr;
+	u64 max_ns;
+};
+
+/**
  * enum lab_context - where a function can be made to run
  * @LAB_PROCESS: in the task that asked
  * @LAB_SOFTIRQ: in a softirq, as a network driver's receive path
@@ -64,6 +81,9 @@ struct context_gate {
 int context_still(int (*fn)(void *arg), void *arg, char *reason);
 int context_still_on(unsigned int cpu, int (*fn)(void *arg), void *arg,
 		     char *reason);
+bool context_still_over(void);
+void context_stops_begin(void);
+struct context_stops context_stops_read(void);
 int context_on(unsigned int cpu, int (*fn)(void *arg), void *arg, char *reason);
 int context_in(enum lab_context context, int (*fn)(void *arg), void *arg);
 void context_gate_init(struct context_gate *gate);

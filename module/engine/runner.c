@@ -129,12 +129,15 @@ static int carry_out(struct lab_job *job)
 	const struct lab_experiment *experiment = job->experiment;
 	struct lab_run *run = &job->run;
 	struct lab_ledger before, after;
+	struct context_stops stops = {};
 	u64 start;
 	int err;
 
 	if (!experiment->keeps && context_gate_take(&experiment_gate))
 		return lab_refuse(run, -EINTR, "cancelled by a signal");
 
+	if (!experiment->keeps)
+		context_stops_begin();
 	ledger_start(&before);
 	start = ktime_get_ns();
 	err = experiment->run(run);
@@ -142,12 +145,18 @@ static int carry_out(struct lab_job *job)
 	ledger_end(&after);
 
 	budget_uncharge(run->charged_bytes);
-	if (!experiment->keeps)
+	if (!experiment->keeps) {
+		stops = context_stops_read();
 		context_gate_leave(&experiment_gate);
+	}
 
 	job->ran = true;
 	job->unexplained_pages = ledger_record(&run->record, &before, &after,
 					       run->kept_pages);
+	if (stops.nr) {
+		record_number(&run->record, "nr_stops", stops.nr);
+		record_number(&run->record, "stopped_max_ns", stops.max_ns);
+	}
 	return err;
 }
 

@@ -27,7 +27,7 @@
 #define FIRST_DIRECT_ORDER	(PAGE_ALLOC_COSTLY_ORDER + 1)
 #define LAST_DIRECT_ORDER	(pageblock_order - 1)
 /*
- * The most that is allocated while the machine is held still: the kernel may
+ * The most that is allocated while the machine is held still, in all: the kernel may
  * clear what it hands out, and every CPU waits for that.
  */
 #define STILL_BYTES		SZ_16M
@@ -1002,6 +1002,9 @@ static const struct {
  * @zone:	the zone
  * @held:	what was handed out
  * @spare:	a block to move the zone's counter with, see settle_counter()
+ * @kind:	which of diggers[] is at work
+ * @order:	of its requests; a larger one has to leave more, so that in the end they
+ *		are of single pages
  * @free_pages:	pages that were free when each kind was refused, as the kernel
  *		counts them for its decision
  * @boost:	pages by which the marks were raised then
@@ -1010,6 +1013,8 @@ struct buddy_digger {
 	struct zone *zone;
 	struct lab_hoard held;
 	struct page *spare;
+	unsigned int kind;
+	unsigned int order;
 	unsigned long free_pages[ARRAY_SIZE(diggers)];
 	unsigned long boost[ARRAY_SIZE(diggers)];
 };
@@ -1039,37 +1044,51 @@ static bool dig(struct buddy_digger *b, gfp_t gfp, unsigned int order)
 	return page && settle_counter(b);
 }
 
+/* Each kind until it is refused, and what is left then.  Returns as dig_still(). */
+static int dig_on(struct buddy_digger *b)
+{
+	if (!settle_counter(b))
+		return -ENOMEM;
+	while (b->kind < ARRAY_SIZE(diggers)) {
+		gfp_t gfp = diggers[b->kind].gfp;
+
+		if (context_still_over())
+			return CONTEXT_AGAIN;
+		if (dig(b, gfp, b->order))
+			continue;
+		if (!b->spare)
+			return -ENOMEM;
+		if (b->order) {
+			b->order--;
+			continue;
+		}
+		b->boost[b->kind] = b->zone->watermark_boost;
+		/* Only the last kind is not refused for what is counted. */
+		b->free_pages[b->kind] = gfp & __GFP_MEMALLOC ?
+			zone_free_pages(b->zone) :
+			zone_page_state(b->zone, NR_FREE_PAGES);
+		b->kind++;
+	}
+	return 0;
+}
+
 /* With the CPU's lists locked, for the reason given above types_still(). */
 static int dig_still(void *arg)
 {
 	struct buddy_digger *b = arg;
 	struct per_cpu_pages *pcp = this_cpu_ptr(b->zone->per_cpu_pageset);
-	unsigned int i;
-	int order;
-	bool ok;
+	int err;
 
 	spin_lock(&pcp->lock);
-	ok = settle_counter(b);
-	for (i = 0; ok && i < ARRAY_SIZE(diggers); i++) {
-		/* A larger request has to leave more, so single pages end it. */
-		for (order = MAX_PAGE_ORDER; order >= 0; order--)
-			if (!order || !i)
-				while (dig(b, diggers[i].gfp, order))
-					;
-		ok = b->spare;
-		b->boost[i] = b->zone->watermark_boost;
-		/* Only the last kind is not refused for what is counted. */
-		b->free_pages[i] = diggers[i].gfp & __GFP_MEMALLOC ?
-			zone_free_pages(b->zone) :
-			zone_page_state(b->zone, NR_FREE_PAGES);
-	}
+	err = dig_on(b);
 	spin_unlock(&pcp->lock);
-	return ok ? 0 : -ENOMEM;
+	return err;
 }
 
 static int buddy_watermarks(struct lab_run *run)
 {
-	struct buddy_digger b = { .zone = small_zone(run) };
+	struct buddy_digger b = { .zone = small_zone(run),
+				  .order = MAX_PAGE_ORDER };
 	unsigned int i;
 	int err;
 
@@ -1105,6 +1124,7 @@ static int buddy_watermarks(struct lab_run *run)
  * @hoard:	all that is held
  * @page:	a block had while there was room, and the last of those had
  *		while there was none
+ * @nr_asked:	how many of these were made
  * @nr_elsewhere: how many of these came from another zone
  */
 struct buddy_fallback {
@@ -1113,6 +1133,7 @@ struct buddy_fallback {
 	unsigned int count;
 	struct lab_hoard hoard;
 	struct page *page[2];
+	unsigned int nr_asked;
 	unsigned int nr_elsewhere;
 };
 
@@ -1121,18 +1142,29 @@ static int fall_back_still(void *arg)
 	struct buddy_fallback *b = arg;
 	struct zone *first = page_zone(b->page[0]);
 	struct page *page;
-	unsigned int i;
 
 	/* What others have given back since the zone was dry. */
-	do {
+	for (;;) {
 		page = hoard_take(&b->hoard, GFP_STILL, b->nid, b->order);
-	} while (page && page_zone(page) == first);
-	for (i = 0; page && i < b->count; i++) {
-		page = hoard_take(&b->hoard, GFP_STILL, b->nid, b->order);
-		b->page[1] = page;
-		b->nr_elsewhere += page && page_zone(page) != first;
+		if (!page)
+			return -ENOMEM;
+		if (page_zone(page) != first)
+			break;
+		if (context_still_over())
+			return CONTEXT_AGAIN;
 	}
-	return page ? 0 : -ENOMEM;
+	hoard_pop(&b->hoard);
+	while (b->nr_asked < b->count) {
+		page = hoard_take(&b->hoard, GFP_STILL, b->nid, b->order);
+		if (!page)
+			return -ENOMEM;
+		b->page[1] = page;
+		b->nr_elsewhere += page_zone(page) != first;
+		b->nr_asked++;
+		if (context_still_over())
+			return CONTEXT_AGAIN;
+	}
+	return 0;
 }
 
 static int run_node_dry(struct lab_run *run, struct buddy_fallback *b)
@@ -1235,7 +1267,8 @@ static int buddy_alignment(struct lab_run *run)
  *		the machine is held still
  * @zones:	room for the counts before the request
  * @nr_aside:	how many blocks of @zone were taken out of the way before that
- * @nr_drained:	how many of @zone were then
+ * @drained:	those that were then
+ * @nr_drained:	how many of them were of @zone
  * @zone:	the zone that served
  * @pfn:	first frame of the block
  * @before:	free blocks of each order in @zone before the request
@@ -1249,6 +1282,7 @@ struct buddy_split {
 	unsigned long max_drained;
 	struct buddy_zones *zones;
 	unsigned long nr_aside;
+	struct lab_hoard drained;
 	unsigned long nr_drained;
 	struct zone *zone;
 	unsigned long pfn;
@@ -1335,27 +1369,21 @@ static int give_back(struct buddy_split *split, struct page *page)
 static int split_still(void *arg)
 {
 	struct buddy_split *split = arg;
-	struct lab_hoard drained;
 	struct page *page;
-	int err = -ENOMEM;
 
-	hoard_init(&drained);
-	while (drained.nr_blocks <= split->max_drained) {
+	while (split->drained.nr_blocks <= split->max_drained) {
+		if (context_still_over())
+			return CONTEXT_AGAIN;
 		read_all_zones(split->zones);
 		page = ask(split);
 		if (!page)
 			break;
 		note_block(split, page);
-		if (split->held[split->order] > split->before[split->order]) {
-			err = split->show(split, page);
-			break;
-		}
-		hoard_add(&drained, page, split->order);
+		if (split->held[split->order] > split->before[split->order])
+			return split->show(split, page);
+		hoard_add(&split->drained, page, split->order);
 	}
-	split->nr_drained = nr_of_zone(&drained, split->zone);
-	while (hoard_pop(&drained))
-		;
-	return err;
+	return -ENOMEM;
 }
 
 static unsigned int order_taken(const struct buddy_split *split)
@@ -1407,6 +1435,7 @@ static int split_with_few(struct lab_run *run, struct buddy_split *split)
 	int err;
 
 	hoard_init(&aside);
+	hoard_init(&split->drained);
 	split->max_drained = STILL_BYTES / block_bytes;
 	err = lab_charge(run, (max(nr, split->max_drained) + 1) * block_bytes);
 	for (; !err && nr > split->max_drained; nr--) {
@@ -1426,6 +1455,8 @@ static int split_with_few(struct lab_run *run, struct buddy_split *split)
 	if (!err)
 		err = context_still(split_still, split, run->reason);
 	split->nr_aside = nr_of_zone(&aside, split->zone);
+	split->nr_drained = nr_of_zone(&split->drained, split->zone);
+	hoard_free(&split->drained);
 	hoard_free(&aside);
 	if (err == -ENOMEM)
 		lab_refuse(run, err,
@@ -1604,20 +1635,26 @@ struct buddy_waste {
 	s64 exact_pages;
 };
 
-static int waste_still(void *arg)
+static int waste_by_order_still(void *arg)
 {
 	struct buddy_waste *waste = arg;
 	unsigned int order = get_order(waste->bytes);
 	s64 free = ledger_free_pages();
 	struct page *page = alloc_pages(GFP_STILL, order);
-	void *exact;
 
 	if (!page)
 		return -ENOMEM;
 	waste->order_pages = free - ledger_free_pages();
 	__free_pages(page, order);
+	return 0;
+}
 
-	exact = alloc_pages_exact(waste->bytes, GFP_STILL);
+static int waste_exactly_still(void *arg)
+{
+	struct buddy_waste *waste = arg;
+	s64 free = ledger_free_pages();
+	void *exact = alloc_pages_exact(waste->bytes, GFP_STILL);
+
 	if (!exact)
 		return -ENOMEM;
 	waste->exact_pages = free - ledger_free_pages();
@@ -1629,8 +1666,10 @@ static int show_waste(struct lab_run *run, size_t bytes)
 {
 	struct buddy_waste waste = { .bytes = bytes };
 	u64 by_order, by_exact;
-	int err = context_still(waste_still, &waste, run->reason);
+	int err = context_still(waste_by_order_still, &waste, run->reason);
 
+	if (!err)
+		err = context_still(waste_exactly_still, &waste, run->reason);
 	if (err == -ENOMEM)
 		return lab_refuse(run, err, "no free block for %zu bytes",
 				  bytes);

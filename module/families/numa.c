@@ -24,7 +24,7 @@
 
 #define REQUESTS_MAX	4096
 #define CPU_MAX		65535
-/* What is taken at most while the machine is held still. */
+/* What is taken at most while the machine is held still, in all. */
 #define STILL_PAGES	(SZ_16M >> PAGE_SHIFT)
 
 static void record_zones(struct lab_run *run, int nid)
@@ -132,13 +132,15 @@ struct numa_local {
 static int ask_here(void *arg)
 {
 	struct numa_local *local = arg;
-	unsigned int i;
 
 	local->node = numa_node_id();
-	for (i = 0; i < local->nr; i++)
+	while (local->served.nr_blocks < local->nr) {
+		if (context_still_over())
+			return CONTEXT_AGAIN;
 		if (!hoard_take(&local->served, GFP_STILL, NUMA_NO_NODE,
 				local->order))
 			return -ENOMEM;
+	}
 	return 0;
 }
 
@@ -227,6 +229,8 @@ static unsigned long node_free_pages(int nid)
  * @nid:	the node
  * @gfp:	flags of the requests
  * @nr:		how many
+ * @nr_asked:	how many were made
+ * @nr_later:	pages of the node that were taken when it should have been dry
  * @taken:	all that the node had
  * @served:	what the requests got
  */
@@ -234,6 +238,8 @@ struct numa_dry {
 	int nid;
 	gfp_t gfp;
 	unsigned int nr;
+	unsigned int nr_asked;
+	unsigned int nr_later;
 	struct lab_hoard taken;
 	struct lab_hoard served;
 };
@@ -245,14 +251,19 @@ struct numa_dry {
 static int ask_dry_still(void *arg)
 {
 	struct numa_dry *dry = arg;
-	unsigned int i;
 
-	for (i = 0; i < STILL_PAGES; i++)
-		if (!hoard_take(&dry->taken, GFP_STILL | __GFP_THISNODE,
-				dry->nid, 0))
-			break;
-	for (i = 0; i < dry->nr; i++)
+	while (dry->nr_later < STILL_PAGES &&
+	       hoard_take(&dry->taken, GFP_STILL | __GFP_THISNODE, dry->nid, 0)) {
+		dry->nr_later++;
+		if (context_still_over())
+			return CONTEXT_AGAIN;
+	}
+	while (dry->nr_asked < dry->nr) {
 		hoard_take(&dry->served, dry->gfp, dry->nid, 0);
+		dry->nr_asked++;
+		if (context_still_over())
+			return CONTEXT_AGAIN;
+	}
 	return 0;
 }
 

@@ -395,7 +395,8 @@ static int slab_tiny(struct lab_run *run)
 /**
  * struct slab_reuse - free and allocate again, while the machine is still
  * @cache:	from which
- * @rounds:	how often
+ * @rounds:	how often, to go
+ * @object:	that comes and goes
  * @nr_same:	how often the object freed was the next one handed out
  * @free_before: free pages of the machine before
  * @free_after:	and after
@@ -403,6 +404,7 @@ static int slab_tiny(struct lab_run *run)
 struct slab_reuse {
 	struct kmem_cache *cache;
 	unsigned int rounds;
+	void *object;
 	unsigned int nr_same;
 	s64 free_before;
 	s64 free_after;
@@ -411,33 +413,39 @@ struct slab_reuse {
 static int reuse_still(void *arg)
 {
 	struct slab_reuse *reuse = arg;
-	void *object, *again;
-	unsigned int i;
+	void *again;
+	s64 free;
 
-	/*
-	 * The first allocation may take a new slab; it is not what is counted.
-	 */
-	object = kmem_cache_alloc(reuse->cache, GFP_STILL);
-	if (!object)
-		return -ENOMEM;
-	reuse->free_before = ledger_free_pages();
-	for (i = 0; i < reuse->rounds; i++) {
-		kmem_cache_free(reuse->cache, object);
+	if (!reuse->object) {
+		/*
+		 * The first allocation may take a new slab; it is not what is
+		 * counted.
+		 */
+		reuse->object = kmem_cache_alloc(reuse->cache, GFP_STILL);
+		if (!reuse->object)
+			return -ENOMEM;
+		reuse->free_before = ledger_free_pages();
+		reuse->free_after = reuse->free_before;
+	}
+	free = ledger_free_pages();
+	while (reuse->rounds && !context_still_over()) {
+		kmem_cache_free(reuse->cache, reuse->object);
 		again = kmem_cache_alloc(reuse->cache, GFP_STILL);
+		if (again == reuse->object)
+			reuse->nr_same++;
+		reuse->object = again;
 		if (!again)
 			return -ENOMEM;
-		if (again == object)
-			reuse->nr_same++;
-		object = again;
+		reuse->rounds--;
 	}
-	reuse->free_after = ledger_free_pages();
-	kmem_cache_free(reuse->cache, object);
-	return 0;
+	reuse->free_after += ledger_free_pages() - free;
+	return reuse->rounds ? CONTEXT_AGAIN : 0;
 }
 
 static int slab_reuse(struct lab_run *run)
 {
-	struct slab_reuse reuse = { .rounds = lab_number(run, "rounds") };
+	unsigned int rounds = lab_number(run, "rounds");
+	struct slab_reuse reuse = { .rounds = rounds };
 	unsigned int size = lab_number(run, "size");
 	struct slab_objects set;
 	int err;
@@ -448,9 +456,11 @@ static int slab_reuse(struct lab_run *run)
 		return err;
 	reuse.cache = set.cache;
 	err = context_still(reuse_still, &reuse, run->reason);
+	if (reuse.object)
+		kmem_cache_free(reuse.cache, reuse.object);
 	if (!err) {
 		record_number(&run->record, "object_bytes", size);
-		record_number(&run->record, "rounds", reuse.rounds);
+		record_number(&run->record, "rounds", rounds);
 		record_number(&run->record, "nr_same", reuse.nr_same);
 		record_signed(&run->record, "free_pages_before",
 			      reuse.free_before);
@@ -480,7 +490,7 @@ static void free_objects(struct slab_objects *set)
 }
 
 /**
- * struct slab_pages - the machine's pages at one moment
+ * struct slab_pages - the machine's pages at one moment, or how they moved
  * @free:	in no use
  * @reclaimable: in slabs that shrinkers can empty
  * @unreclaimable: in other slabs
@@ -498,24 +508,36 @@ static void read_pages(struct slab_pages *pages)
 	pages->unreclaimable = ledger_slab_pages(false);
 }
 
+/* Adds how they have moved since they were @from. */
+static void add_moved(struct slab_pages *moved, const struct slab_pages *from)
+{
+	struct slab_pages now;
+
+	read_pages(&now);
+	moved->free += now.free - from->free;
+	moved->reclaimable += now.reclaimable - from->reclaimable;
+	moved->unreclaimable += now.unreclaimable - from->unreclaimable;
+}
+
 /**
  * struct slab_tide - objects come and go while the machine is still
  * @set:	the objects; there is room for @count
  * @count:	how many to take
- * @keep:	keep them; else all are freed again
  * @stamped:	look for the constructor's stamp in what was freed
  * @nr_stamped:	how many still had it
- * @before:	the machine's pages before
- * @full:	with all objects
- * @freed:	and without
+ * @taken:	how the machine's pages moved while objects were taken
+ * @full:	what they were before any was freed
+ * @freed:	how they moved while objects were freed
+ *
+ * While it is still, the machine's pages move for the objects alone, so what moved in
+ * one stop and in the next adds up.
  */
 struct slab_tide {
 	struct slab_objects *set;
 	unsigned int count;
-	bool keep;
 	bool stamped;
 	unsigned int nr_stamped;
-	struct slab_pages before;
+	struct slab_pages taken;
 	struct slab_pages full;
 	struct slab_pages freed;
 };
@@ -525,28 +547,45 @@ static bool is_stamped(const void *object)
 	return READ_ONCE(*(const u64 *)object) == CTOR_STAMP;
 }
 
-static int tide_still(void *arg)
+static int rise_still(void *arg)
+{
+	struct slab_tide *tide = arg;
+	struct slab_pages before;
+
+	read_pages(&before);
+	while (tide->set->nr < tide->count && !context_still_over())
+		if (!add_object(tide->set, GFP_STILL))
+			return -ENOMEM;
+	add_moved(&tide->taken, &before);
+	return tide->set->nr < tide->count ? CONTEXT_AGAIN : 0;
+}
+
+static int ebb_still(void *arg)
 {
 	struct slab_tide *tide = arg;
 	struct slab_objects *set = tide->set;
-	unsigned int i;
+	unsigned int nr = set->nr, i;
+	struct slab_pages before;
 
-	read_pages(&tide->before);
-	while (set->nr < tide->count)
-		if (!add_object(set, GFP_STILL))
-			return -ENOMEM;
-	read_pages(&tide->full);
-	if (tide->keep)
-		return 0;
-	free_objects(set);
-	read_pages(&tide->freed);
+	read_pages(&before);
+	if (nr == tide->count)
+		tide->full = before;
+	while (set->nr && !context_still_over())
+		kmem_cache_free(set->cache, set->object[--set->nr]);
+	add_moved(&tide->freed, &before);
 	/*
 	 * Only for a type-safe cache: with interrupts off no grace period ends,
 	 * so what was freed is still of its type.
 	 */
-	for (i = 0; tide->stamped && i < tide->count; i++)
+	for (i = set->nr; tide->stamped && i < nr; i++)
 		tide->nr_stamped += is_stamped(set->object[i]);
-	return 0;
+	return set->nr ? CONTEXT_AGAIN : 0;
+}
+
+static int rise_and_ebb(struct lab_run *run, struct slab_tide *tide)
+{
+	return context_still(rise_still, tide, run->reason) ?:
+	       context_still(ebb_still, tide, run->reason);
 }
 
 static s64 pages_freed(const struct slab_pages *from,
@@ -570,7 +609,7 @@ static int slab_shrink(struct lab_run *run)
 	unsigned int nr_slabs = lab_number(run, "slabs");
 	struct slab_objects set;
 	struct slab_tide tide = { .set = &set };
-	struct slab_pages shrunk, destroyed;
+	struct slab_pages freed, shrunk, destroyed;
 	struct slab_shape shape;
 	int err;
 
@@ -578,33 +617,31 @@ static int slab_shrink(struct lab_run *run)
 	if (err)
 		return err;
 	tide.count = nr_slabs * shape.objects;
-	err = context_still(tide_still, &tide, run->reason);
+	err = rise_and_ebb(run, &tide);
 	if (err)
 		goto destroy;
 	record_slabs(run, nr_slabs, &shape);
-	record_signed(&run->record, "taken_pages",
-		      pages_freed(&tide.full, &tide.before));
-	record_signed(&run->record, "back_on_free_pages",
-		      pages_freed(&tide.full, &tide.freed));
+	record_signed(&run->record, "taken_pages", -tide.taken.free);
+	record_signed(&run->record, "back_on_free_pages", tide.freed.free);
 	err = hold_at(run, STAGE_FIRST);
 	if (err)
 		goto destroy;
-	read_pages(&tide.freed);
+	read_pages(&freed);
 	kmem_cache_shrink(set.cache);
 	read_pages(&shrunk);
 	record_signed(&run->record, "back_on_shrink_pages",
-		      pages_freed(&tide.freed, &shrunk));
+		      pages_freed(&freed, &shrunk));
 	err = hold_at(run, STAGE_SECOND);
 	if (!err)
-		err = context_still(tide_still, &tide, run->reason);
+		err = rise_and_ebb(run, &tide);
 	if (err)
 		goto destroy;
 	kvfree(set.object);
-	read_pages(&tide.freed);
+	read_pages(&freed);
 	kmem_cache_destroy(set.cache);
 	read_pages(&destroyed);
 	record_signed(&run->record, "back_on_destroy_pages",
-		      pages_freed(&tide.freed, &destroyed));
+		      pages_freed(&freed, &destroyed));
 	return 0;
 
 destroy:
@@ -1202,7 +1239,7 @@ static int slab_reclaimable(struct lab_run *run)
 	unsigned int nr_slabs = lab_number(run, "slabs");
 	bool reclaimable = lab_number(run, "reclaimable");
 	struct slab_objects set;
-	struct slab_tide tide = { .set = &set, .keep = true };
+	struct slab_tide tide = { .set = &set };
 	struct slab_shape shape;
 	int err;
 
@@ -1211,15 +1248,13 @@ static int slab_reclaimable(struct lab_run *run)
 	if (err)
 		return err;
 	tide.count = nr_slabs * shape.objects;
-	err = context_still(tide_still, &tide, run->reason);
+	err = context_still(rise_still, &tide, run->reason);
 	if (!err) {
 		record_slabs(run, nr_slabs, &shape);
 		record_signed(&run->record, "reclaimable_pages",
-			      tide.full.reclaimable -
-			      tide.before.reclaimable);
+			      tide.taken.reclaimable);
 		record_signed(&run->record, "unreclaimable_pages",
-			      tide.full.unreclaimable -
-			      tide.before.unreclaimable);
+			      tide.taken.unreclaimable);
 		err = hold_at(run, STAGE_FIRST);
 	}
 	if (!err) {
@@ -1315,7 +1350,7 @@ static int show_typesafe(struct lab_run *run)
 	/* What others have freed so is not to be counted. */
 	rcu_barrier();
 	tide.count = nr_slabs * shape.objects;
-	err = context_still(tide_still, &tide, run->reason);
+	err = rise_and_ebb(run, &tide);
 	if (!err) {
 		rcu_barrier();
 		read_pages(&later);
@@ -1323,10 +1358,11 @@ static int show_typesafe(struct lab_run *run)
 		if (typesafe)
 			record_number(&run->record, "nr_stamped",
 				      tide.nr_stamped);
-		record_signed(&run->record, "at_once_pages",
-			      pages_freed(&tide.full, &tide.freed));
+		record_signed(&run->record, "at_once_pages", tide.freed.free);
+		/* All but that, and what came between two stops is no exception. */
 		record_signed(&run->record, "later_pages",
-			      pages_freed(&tide.freed, &later));
+			      pages_freed(&tide.full, &later) -
+			      tide.freed.free);
 	}
 	if (!err)
 		err = lab_hold(run);
