@@ -4,6 +4,7 @@
  * what is held is held for as long as was asked.
  */
 #include <sys/mount.h>
+#include <sys/resource.h>
 
 #include "kmemlab.h"
 
@@ -369,6 +370,131 @@ TEST_F(waits, killed)
 	EXPECT_FALSE(has_ended(self->pid[0]));
 	expect_held(_metadata, self);
 	close(fd);
+}
+
+/* So long another CPU may be kept waiting at a time, on a kernel that is not debugged. */
+#define STOP_MAX	0.050
+/* What may be missing of it: until the other CPUs have been told, and have come. */
+#define STOP_SLACK	0.020
+/*
+ * The host may take a CPU away meanwhile, as it likes.  A try is quiet where it does not
+ * right after it; so many of those in vain are a failure, and none proves nothing.
+ */
+#define STOP_TRIES	12
+#define QUIET_NEEDED	4
+
+/**
+ * struct watch - the clock, watched on another CPU, in memory that both see
+ * @gap:	the longest time that the watcher did not get to see, in seconds
+ * @looks:	how often it looked
+ */
+struct watch {
+	double gap;
+	unsigned long looks;
+};
+
+static pid_t start_watch(volatile struct watch *watch)
+{
+	pid_t pid = fork();
+	double last, now;
+
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (!pin_to_cpu(CPU))
+		_exit(1);
+	setpriority(PRIO_PROCESS, 0, -20);
+	for (last = seconds();; last = now) {
+		now = seconds();
+		if (now - last > watch->gap)
+			watch->gap = now - last;
+		watch->looks++;
+	}
+}
+
+/* Once the watcher has seen all that was until now. */
+static double read_watch(volatile struct watch *watch)
+{
+	unsigned long looks = watch->looks;
+
+	while (watch->looks < looks + 3)
+		usleep(100);
+	return watch->gap;
+}
+
+static void begin_watch(volatile struct watch *watch)
+{
+	watch->gap = 0;
+	read_watch(watch);
+	watch->gap = 0;
+}
+
+/* Whether the host leaves the watcher alone, at least for as long as that. */
+static bool is_quiet(volatile struct watch *watch, double longest)
+{
+	begin_watch(watch);
+	usleep(1e6 * longest);
+	return read_watch(watch) < STOP_SLACK / 2;
+}
+
+/*
+ * What an experiment says of how long it kept the others waiting, a CPU that was kept
+ * saw; it is no more than it may be, and there was no more than it says.
+ */
+static void check_stops(struct __test_metadata *_metadata,
+			volatile struct watch *watch, const char *command)
+{
+	bool debugged = config_has("CONFIG_KASAN_GENERIC") ||
+			config_has("CONFIG_KCSAN");
+	const struct record *record;
+	int tries, nr_quiet = 0;
+	double most, gap;
+
+	for (tries = 0; tries < STOP_TRIES && nr_quiet < QUIET_NEEDED; tries++) {
+		begin_watch(watch);
+		record = run_default(command);
+		if (record->err || number_of(record, "nr_stops") == MISSING)
+			return;
+		most = number_of(record, "stopped_max_ns") / 1e9;
+		gap = read_watch(watch);
+		EXPECT_LE(most, gap) TH_LOG("%s", command);
+		if (debugged || (most <= STOP_MAX && gap - most <= STOP_SLACK))
+			return;
+		nr_quiet += is_quiet(watch, 2 * STOP_MAX);
+	}
+	EXPECT_GT(QUIET_NEEDED, nr_quiet)
+	TH_LOG("%s: %f of %f s", command, most, gap);
+	say("%s: the host is too busy to tell", command);
+}
+
+TEST_F_TIMEOUT(waits, stops, 900)
+{
+	/* Those that take longest. */
+	static const char *const worst[] = {
+		"slab.shrink size=8 slabs=256", "slab.rcu size=16 slabs=256",
+		"slab.reclaimable size=8 slabs=256", "numa.remote count=4096",
+		"numa.bind count=4096", "numa.local count=4096",
+		"buddy.fallback order=8 count=8", "buddy.exact bytes=4194304",
+		"buddy.waste bytes=4194304",
+	};
+	FILE *file = fopen(LAB "experiments", "r");
+	volatile struct watch *watch = (void *)self->took;
+	char name[64];
+	int i;
+
+	ASSERT_NE(NULL, file);
+	if (access(CPU1_ONLINE, F_OK))
+		SKIP(return, "waits.stops: no second CPU");
+	if (config_has("CONFIG_PREEMPT_RT"))
+		SKIP(return, "waits.stops: nothing stops a CPU under PREEMPT_RT");
+	ASSERT_TRUE(pin_to_cpu(0));
+	self->pid[0] = start_watch(watch);
+	while (next_experiment(file, name))
+		check_stops(_metadata, watch, name);
+	fclose(file);
+	for (i = 0; i < ARRAY_SIZE(worst); i++)
+		check_stops(_metadata, watch, worst[i]);
+	EXPECT_FALSE(has_ended(self->pid[0]));
 }
 
 TEST_HARNESS_MAIN

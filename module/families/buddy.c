@@ -1026,6 +1026,8 @@ struct buddy_digger {
  * all that this CPU has not.
  */
 #define SETTLE_ORDER	5
+/* Of the first requests: larger ones would only take longer, each by itself. */
+#define DIG_ORDER	7
 
 static bool settle_counter(struct buddy_digger *b)
 {
@@ -1088,7 +1090,7 @@ static int dig_still(void *arg)
 static int buddy_watermarks(struct lab_run *run)
 {
 	struct buddy_digger b = { .zone = small_zone(run),
-				  .order = MAX_PAGE_ORDER };
+				  .order = DIG_ORDER };
 	unsigned int i;
 	int err;
 
