@@ -192,7 +192,7 @@ load_in_chroot()
 	mounted_apart "$root" &&
 	chroot "$root" insmod "/tmp/${ko##*/}" budget_bytes="$budget" \
 		floor_bytes="$floor" &&
-	umount "$root"/proc && umount "$root"/tmp && umount "$root" && rmdir "$root" &&
+	umount "$root/proc" && umount "$root/tmp" && umount "$root" && rmdir "$root" &&
 	is_loaded && grep -q "^ledger.vmalloc_pages" "$LAB/ledger" && unload
 }
 

@@ -905,6 +905,7 @@ static int pin_by_ring(struct iovec *iov)
 	char params[IO_URING_PARAMS_BYTES] = {};
 	int fd = syscall(IO_URING_SETUP, 1, params), err = EFAULT;
 
+	err = EFAULT;
 	if (fd < 0)
 		return err;	/* no rings here */
 	err = syscall(IO_URING_REGISTER, fd, IO_URING_REGISTER_BUFFERS, iov, 1) ?

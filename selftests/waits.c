@@ -38,13 +38,25 @@ static void thaw_groups(void)
 	write_file(FREEZER "/" GROUP "/freezer.state", "THAWED");
 }
 
+/**
+ * struct waiters - tasks, and what was before they were started
+ * @preempt:	when the kernel preempts, "" where it cannot be told
+ * @rt_runtime:	how much of the time FIFO tasks have
+ * @nr:		how often two tasks have done what they do, in memory that all share
+ * @took:	how long a command was at work, by each clock; likewise
+ * @pid:	of the tasks, 0 where it has been waited for
+ */
+struct waiters {
+	char preempt[64];
+	long long rt_runtime;
+	volatile unsigned long *nr;
+	volatile double *took;
+	pid_t pid[4];
+};
+
 FIXTURE(waits)
 {
-	char preempt[64];		/* as it was, "" where it cannot be chosen */
-	long long rt_runtime;
-	volatile unsigned long *nr;	/* what two tasks have done, shared */
-	volatile double *took;		/* how long a command was at work, by each clock */
-	pid_t pid[4];
+	struct waiters w;
 };
 
 static const clockid_t clocks[] = { CLOCK_MONOTONIC, CLOCK_BOOTTIME };
@@ -53,14 +65,14 @@ FIXTURE_SETUP(waits)
 {
 	char text[128] = "", *mode;
 
-	self->nr = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE,
-			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	self->took = (volatile double *)(self->nr + 16);
-	self->rt_runtime = read_number(RT_RUNTIME);
+	self->w.nr = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	self->w.took = (volatile double *)(self->w.nr + 16);
+	self->w.rt_runtime = read_number(RT_RUNTIME);
 	read_file(PREEMPT, text, sizeof(text));
 	mode = strchr(text, '(');
 	if (mode)
-		sscanf(mode, "(%63[a-z])", self->preempt);
+		sscanf(mode, "(%63[a-z])", self->w.preempt);
 }
 
 FIXTURE_TEARDOWN(waits)
@@ -71,32 +83,32 @@ FIXTURE_TEARDOWN(waits)
 	thaw_groups();
 	if (!access(CPU1_ONLINE, F_OK))
 		write_file(CPU1_ONLINE, "1");
-	for (i = 0; i < ARRAY_SIZE(self->pid); i++) {
+	for (i = 0; i < ARRAY_SIZE(self->w.pid); i++) {
 		struct sched_param other = {};
 
-		if (self->pid[i] <= 0 || waitpid(self->pid[i], NULL, WNOHANG))
+		if (self->w.pid[i] <= 0 || waitpid(self->w.pid[i], NULL, WNOHANG))
 			continue;
 		/* One that spins lets the one go on that it waits for. */
-		sched_setscheduler(self->pid[i], SCHED_OTHER, &other);
-		kill_command(self->pid[i]);
+		sched_setscheduler(self->w.pid[i], SCHED_OTHER, &other);
+		kill_command(self->w.pid[i]);
 	}
-	if (self->preempt[0])
-		write_file(PREEMPT, self->preempt);
-	write_number(RT_RUNTIME, self->rt_runtime);
+	if (self->w.preempt[0])
+		write_file(PREEMPT, self->w.preempt);
+	write_number(RT_RUNTIME, self->w.rt_runtime);
 	if (!access(SHRINK, F_OK))
 		run("pool.destroy name=waits");
 }
 
 /* A task is preempted wherever it can be, and for as long as the other runs. */
-static bool preempt_fully(const FIXTURE_DATA(waits) *self)
+static bool preempt_fully(const struct waiters *w)
 {
 	return (config_has("CONFIG_PREEMPT") || config_has("CONFIG_PREEMPT_RT") ||
-		(self->preempt[0] && !write_file(PREEMPT, "full"))) &&
+		(w->preempt[0] && !write_file(PREEMPT, "full"))) &&
 	       !write_number(RT_RUNTIME, -1);
 }
 
 /* Another task on CPU, which does something over and over. */
-static pid_t keep_doing(const FIXTURE_DATA(waits) *self, int i, int policy,
+static pid_t keep_doing(const struct waiters *w, int i, int policy,
 			void (*something)(void))
 {
 	struct sched_param param = { policy == SCHED_FIFO ? 50 : 0 };
@@ -112,20 +124,20 @@ static pid_t keep_doing(const FIXTURE_DATA(waits) *self, int i, int policy,
 		if (policy == SCHED_FIFO)
 			usleep(100 + random() % 400);
 		something();
-		self->nr[i]++;
+		w->nr[i]++;
 	}
 }
 
 /* Whether both tasks come that far, one after the other or together. */
-static bool come_to(const FIXTURE_DATA(waits) *self, unsigned long nr)
+static bool come_to(const struct waiters *w, unsigned long nr)
 {
 	unsigned long before = 0, now;
 	double moved = seconds();
 
-	while (self->nr[0] < nr || self->nr[1] < nr) {
+	while (w->nr[0] < nr || w->nr[1] < nr) {
 		usleep(10000);
-		now = self->nr[0] < nr ? self->nr[0] : nr;
-		now += self->nr[1] < nr ? self->nr[1] : nr;
+		now = w->nr[0] < nr ? w->nr[0] : nr;
+		now += w->nr[1] < nr ? w->nr[1] : nr;
 		if (now != before)
 			moved = seconds();
 		else if (seconds() - moved > STUCK)
@@ -151,16 +163,16 @@ TEST_F(waits, drain)
 	if (access(CPU1_ONLINE, F_OK))
 		SKIP(return, "waits.drain: no second CPU");
 	ASSERT_OK("pool.create name=waits allocator=slab_magazine size=256");
-	if (!preempt_fully(self))
+	if (!preempt_fully(&self->w))
 		SKIP(return, "waits.drain: no task can be preempted for ever");
 	ASSERT_TRUE(pin_to_cpu(0));
-	self->pid[0] = keep_doing(self, 0, SCHED_OTHER, drain);
-	self->pid[1] = keep_doing(self, 1, SCHED_FIFO, drain);
-	EXPECT_TRUE(come_to(self, DRAINS))
-	TH_LOG("%lu and %lu drains", self->nr[0], self->nr[1]);
-	ASSERT_FALSE(has_ended(self->pid[0]) || has_ended(self->pid[1]));
+	self->w.pid[0] = keep_doing(&self->w, 0, SCHED_OTHER, drain);
+	self->w.pid[1] = keep_doing(&self->w, 1, SCHED_FIFO, drain);
+	EXPECT_TRUE(come_to(&self->w, DRAINS))
+	TH_LOG("%lu and %lu drains", self->w.nr[0], self->w.nr[1]);
+	ASSERT_FALSE(has_ended(self->w.pid[0]) || has_ended(self->w.pid[1]));
 	say("%lu drains of a task that is preempted, %lu of the other",
-	    self->nr[0], self->nr[1]);
+	    self->w.nr[0], self->w.nr[1]);
 }
 
 static char experiment[512][64];
@@ -187,23 +199,23 @@ TEST_F_TIMEOUT(waits, preempted, 900)
 	ASSERT_LT(0, nr_experiments);
 	if (access(CPU1_ONLINE, F_OK))
 		SKIP(return, "waits.preempted: no second CPU");
-	if (!preempt_fully(self))
+	if (!preempt_fully(&self->w))
 		SKIP(return, "waits.preempted: no task can be preempted for ever");
 	ASSERT_TRUE(pin_to_cpu(0));
-	self->pid[0] = keep_doing(self, 0, SCHED_OTHER, run_next);
-	self->pid[1] = keep_doing(self, 1, SCHED_FIFO, run_next);
-	EXPECT_TRUE(come_to(self, nr_experiments))
-	TH_LOG("%lu and %lu of %d", self->nr[0], self->nr[1], nr_experiments);
+	self->w.pid[0] = keep_doing(&self->w, 0, SCHED_OTHER, run_next);
+	self->w.pid[1] = keep_doing(&self->w, 1, SCHED_FIFO, run_next);
+	EXPECT_TRUE(come_to(&self->w, nr_experiments))
+	TH_LOG("%lu and %lu of %d", self->w.nr[0], self->w.nr[1], nr_experiments);
 }
 
 /* A command in another process, by an open file or its own; pid[i] is its. */
-static void start(FIXTURE_DATA(waits) *self, int i, int fd, const char *command)
+static void start(struct waiters *w, int i, int fd, const char *command)
 {
 	double began[ARRAY_SIZE(clocks)];
 	int clock;
 
-	self->pid[i] = fork();
-	if (self->pid[i])
+	w->pid[i] = fork();
+	if (w->pid[i])
 		return;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (fd < 0)
@@ -214,41 +226,41 @@ static void start(FIXTURE_DATA(waits) *self, int i, int fd, const char *command)
 	if (write(fd, command, strlen(command)) != (ssize_t)strlen(command))
 		_exit(errno ?: 255);
 	for (clock = 0; clock < ARRAY_SIZE(clocks); clock++)
-		self->took[clock + i * ARRAY_SIZE(clocks)] =
+		w->took[clock + i * ARRAY_SIZE(clocks)] =
 			clock_seconds(clocks[clock]) - began[clock];
 	_exit(0);
 }
 
 /* Something is held, in pid[0], until HOLD_MS are over. */
-static bool start_hold(FIXTURE_DATA(waits) *self, int fd)
+static bool start_hold(struct waiters *w, int fd)
 {
 	static struct record record;
 	char command[64];
 
 	snprintf(command, sizeof(command), "vmalloc.info hold_ms=%d", HOLD_MS);
-	start(self, 0, fd, command);
-	return await_held(self->pid[0], "vmalloc", &record);
+	start(w, 0, fd, command);
+	return await_held(w->pid[0], "vmalloc", &record);
 }
 
 /* It was held for so long by each clock, and ended well. */
 static void expect_held(struct __test_metadata *_metadata,
-			FIXTURE_DATA(waits) *self)
+			struct waiters *w)
 {
 	int clock;
 
-	EXPECT_EQ(0, exit_code_of(self->pid[0]));
-	self->pid[0] = 0;
+	EXPECT_EQ(0, exit_code_of(w->pid[0]));
+	w->pid[0] = 0;
 	for (clock = 0; clock < ARRAY_SIZE(clocks); clock++)
-		EXPECT_LE(HOLD_MS / 1000.0, self->took[clock])
+		EXPECT_LE(HOLD_MS / 1000.0, w->took[clock])
 	TH_LOG("clock %d", clocks[clock]);
-	say("held for %.3f s of %.3f", self->took[0], HOLD_MS / 1000.0);
+	say("held for %.3f s of %.3f", w->took[0], HOLD_MS / 1000.0);
 }
 
 static void expect_ended(struct __test_metadata *_metadata,
-			 FIXTURE_DATA(waits) *self, int i)
+			 struct waiters *w, int i)
 {
-	EXPECT_EQ(0, exit_code_of(self->pid[i]));
-	self->pid[i] = 0;
+	EXPECT_EQ(0, exit_code_of(w->pid[i]));
+	w->pid[i] = 0;
 }
 
 /*
@@ -268,18 +280,18 @@ TEST_F(waits, suspend)
 	if (write_file(PM "pm_test", "freezer"))
 		SKIP(return, "waits.suspend: no /sys/power/pm_test");
 	write_number(PM_TEST_DELAY, MEANWHILE_MS / 1000);
-	ASSERT_TRUE(start_hold(self, fd));
-	start(self, 1, -1, "vmalloc.range");
-	start(self, 2, fd, "vmalloc.range");
-	start(self, 3, -1, "percpu.counter rounds=1000");
+	ASSERT_TRUE(start_hold(&self->w, fd));
+	start(&self->w, 1, -1, "vmalloc.range");
+	start(&self->w, 2, fd, "vmalloc.range");
+	start(&self->w, 3, -1, "percpu.counter rounds=1000");
 	usleep(1000 * MEANWHILE_MS / 4);
 	EXPECT_EQ(0, write_file(PM "state", state));
 	write_number(PM_TEST_DELAY, delay);
-	EXPECT_FALSE(has_ended(self->pid[0]));
-	expect_held(_metadata, self);
-	expect_ended(_metadata, self, 1);
-	expect_ended(_metadata, self, 2);
-	expect_ended(_metadata, self, 3);
+	EXPECT_FALSE(has_ended(self->w.pid[0]));
+	expect_held(_metadata, &self->w);
+	expect_ended(_metadata, &self->w, 1);
+	expect_ended(_metadata, &self->w, 2);
+	expect_ended(_metadata, &self->w, 3);
 	close(fd);
 }
 
@@ -295,16 +307,16 @@ TEST_F(waits, frozen)
 	if (access(CGROUP_ROOT "/" GROUP "/cgroup.freeze", W_OK) &&
 	    access(FREEZER "/" GROUP "/freezer.state", W_OK))
 		SKIP(return, "waits.frozen: no cgroup can be frozen");
-	ASSERT_TRUE(start_hold(self, -1));
-	snprintf(pid, sizeof(pid), "%d", self->pid[0]);
+	ASSERT_TRUE(start_hold(&self->w, -1));
+	snprintf(pid, sizeof(pid), "%d", self->w.pid[0]);
 	write_file(CGROUP_ROOT "/" GROUP "/cgroup.procs", pid);
 	write_file(FREEZER "/" GROUP "/cgroup.procs", pid);
 	write_file(CGROUP_ROOT "/" GROUP "/cgroup.freeze", "1");
 	write_file(FREEZER "/" GROUP "/freezer.state", "FROZEN");
 	usleep(1000 * MEANWHILE_MS);
-	EXPECT_FALSE(has_ended(self->pid[0]));
+	EXPECT_FALSE(has_ended(self->w.pid[0]));
 	thaw_groups();
-	expect_held(_metadata, self);
+	expect_held(_metadata, &self->w);
 	rmdir(FREEZER "/" GROUP);
 	umount(FREEZER);
 	rmdir(FREEZER);
@@ -316,16 +328,16 @@ TEST_F(waits, stopped)
 {
 	siginfo_t info;
 
-	ASSERT_TRUE(start_hold(self, -1));
-	kill(self->pid[0], SIGSTOP);
+	ASSERT_TRUE(start_hold(&self->w, -1));
+	kill(self->w.pid[0], SIGSTOP);
 	usleep(1000 * MEANWHILE_MS);
-	kill(self->pid[0], SIGCONT);
+	kill(self->w.pid[0], SIGCONT);
 	usleep(1000 * MEANWHILE_MS / 4);
-	kill(self->pid[0], SIGSTOP);
+	kill(self->w.pid[0], SIGSTOP);
 	EXPECT_OK("vmalloc.range");
-	EXPECT_EQ(0, waitid(P_PID, self->pid[0], &info, WSTOPPED));
-	kill(self->pid[0], SIGCONT);
-	expect_held(_metadata, self);
+	EXPECT_EQ(0, waitid(P_PID, self->w.pid[0], &info, WSTOPPED));
+	kill(self->w.pid[0], SIGCONT);
+	expect_held(_metadata, &self->w);
 }
 
 /* The CPU goes away that the task is on, and comes again. */
@@ -336,22 +348,22 @@ TEST_F(waits, hotplug)
 	if (access(CPU1_ONLINE, W_OK))
 		SKIP(return, "waits.hotplug: no second CPU that can be taken away");
 	ASSERT_TRUE(pin_to_cpu(CPU));
-	ASSERT_TRUE(start_hold(self, -1));
+	ASSERT_TRUE(start_hold(&self->w, -1));
 	ASSERT_TRUE(pin_to_cpu(0));
 	for (i = 0; i < 3; i++) {
 		EXPECT_EQ(0, write_file(CPU1_ONLINE, "0"));
 		usleep(1000 * MEANWHILE_MS / 4);
 		EXPECT_EQ(0, write_file(CPU1_ONLINE, "1"));
 	}
-	EXPECT_FALSE(has_ended(self->pid[0]));
-	expect_held(_metadata, self);
+	EXPECT_FALSE(has_ended(self->w.pid[0]));
+	expect_held(_metadata, &self->w);
 	/* While threads are at work there, and are to meet. */
-	start(self, 1, -1, "percpu.counter rounds=100000 steps=10000");
+	start(&self->w, 1, -1, "percpu.counter rounds=100000 steps=10000");
 	for (i = 0; i < 3; i++) {
 		EXPECT_EQ(0, write_file(CPU1_ONLINE, "0"));
 		EXPECT_EQ(0, write_file(CPU1_ONLINE, "1"));
 	}
-	expect_ended(_metadata, self, 1);
+	expect_ended(_metadata, &self->w, 1);
 }
 
 /* Who waits can be killed: for another's experiment, and for an open file. */
@@ -359,16 +371,16 @@ TEST_F(waits, killed)
 {
 	int fd = open(PROC_RUN, O_RDWR), i;
 
-	ASSERT_TRUE(start_hold(self, fd));
-	start(self, 1, -1, "vmalloc.range");
-	start(self, 2, fd, "vmalloc.range");
+	ASSERT_TRUE(start_hold(&self->w, fd));
+	start(&self->w, 1, -1, "vmalloc.range");
+	start(&self->w, 2, fd, "vmalloc.range");
 	usleep(1000 * MEANWHILE_MS / 4);
 	for (i = 1; i <= 2; i++) {
-		EXPECT_LE(0, kill_command(self->pid[i])) TH_LOG("%d", i);
-		self->pid[i] = 0;
+		EXPECT_LE(0, kill_command(self->w.pid[i])) TH_LOG("%d", i);
+		self->w.pid[i] = 0;
 	}
-	EXPECT_FALSE(has_ended(self->pid[0]));
-	expect_held(_metadata, self);
+	EXPECT_FALSE(has_ended(self->w.pid[0]));
+	expect_held(_metadata, &self->w);
 	close(fd);
 }
 
@@ -486,7 +498,7 @@ TEST_F_TIMEOUT(waits, stops, 900)
 		"buddy.waste bytes=4194304",
 	};
 	FILE *file = fopen(LAB "experiments", "r");
-	volatile struct watch *watch = (void *)self->took;
+	volatile struct watch *watch = (void *)self->w.took;
 	char name[64];
 	int i;
 
@@ -496,13 +508,13 @@ TEST_F_TIMEOUT(waits, stops, 900)
 	if (config_has("CONFIG_PREEMPT_RT"))
 		SKIP(return, "waits.stops: nothing stops a CPU under PREEMPT_RT");
 	ASSERT_TRUE(pin_to_cpu(0));
-	self->pid[0] = start_watch(watch);
+	self->w.pid[0] = start_watch(watch);
 	while (next_experiment(file, name))
 		check_stops(_metadata, watch, name);
 	fclose(file);
 	for (i = 0; i < ARRAY_SIZE(worst); i++)
 		check_stops(_metadata, watch, worst[i]);
-	EXPECT_FALSE(has_ended(self->pid[0]));
+	EXPECT_FALSE(has_ended(self->w.pid[0]));
 }
 
 TEST_HARNESS_MAIN

@@ -67,8 +67,8 @@ struct lab_run {
  *		negative errno: EOPNOTSUPP where this kernel or machine cannot
  *		show it, EPERM where it may not while the kernel is locked down,
  *		EINTR where it was cancelled, ENODEV where a device was taken
- *		away from it, ENOMEM, EDQUOT, ERANGE, EBUSY; says why with lab_refuse().  Gives everything back on
- *		every path unless @keeps.
+ *		away from it, ENOMEM, EDQUOT, ERANGE, EBUSY; says why with
+ *		lab_refuse().  Gives everything back on every path unless @keeps.
  */
 struct lab_experiment {
 	const char *name;
