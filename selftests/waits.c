@@ -32,6 +32,17 @@
 /* Seconds without progress after which a task is stuck, on a busy host as well. */
 #define STUCK		60
 
+/* Where each access to memory is checked, all takes many times as long. */
+static bool is_slow(void)
+{
+	return config_has("CONFIG_KASAN_GENERIC") || config_has("CONFIG_KCSAN");
+}
+
+#define SLOWER		10
+
+/* Seconds after which a test is given up, which is stuck in a way not foreseen here. */
+#define PATIENCE	900
+
 static void thaw_groups(void)
 {
 	write_file(CGROUP_ROOT "/" GROUP "/cgroup.freeze", "0");
@@ -66,7 +77,7 @@ FIXTURE_SETUP(waits)
 	char text[128] = "", *mode;
 
 	self->w.nr = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE,
-			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	self->w.took = (volatile double *)(self->w.nr + 16);
 	self->w.rt_runtime = read_number(RT_RUNTIME);
 	read_file(PREEMPT, text, sizeof(text));
@@ -140,7 +151,7 @@ static bool come_to(const struct waiters *w, unsigned long nr)
 		now += w->nr[1] < nr ? w->nr[1] : nr;
 		if (now != before)
 			moved = seconds();
-		else if (seconds() - moved > STUCK)
+		else if (seconds() - moved > STUCK * (is_slow() ? SLOWER : 1))
 			return false;
 		before = now;
 	}
@@ -158,8 +169,10 @@ static void drain(void)
 }
 
 /* Whoever works on a CPU's magazines is not preempted by one who waits for them. */
-TEST_F(waits, drain)
+TEST_F_TIMEOUT(waits, drain, PATIENCE)
 {
+	int nr = is_slow() ? DRAINS / SLOWER : DRAINS;
+
 	if (access(CPU1_ONLINE, F_OK))
 		SKIP(return, "waits.drain: no second CPU");
 	ASSERT_OK("pool.create name=waits allocator=slab_magazine size=256");
@@ -168,7 +181,7 @@ TEST_F(waits, drain)
 	ASSERT_TRUE(pin_to_cpu(0));
 	self->w.pid[0] = keep_doing(&self->w, 0, SCHED_OTHER, drain);
 	self->w.pid[1] = keep_doing(&self->w, 1, SCHED_FIFO, drain);
-	EXPECT_TRUE(come_to(&self->w, DRAINS))
+	EXPECT_TRUE(come_to(&self->w, nr))
 	TH_LOG("%lu and %lu drains", self->w.nr[0], self->w.nr[1]);
 	ASSERT_FALSE(has_ended(self->w.pid[0]) || has_ended(self->w.pid[1]));
 	say("%lu drains of a task that is preempted, %lu of the other",
@@ -186,10 +199,11 @@ static void run_next(void)
 	i = (i + 1) % nr_experiments;
 }
 
-/* The same of all that can be run. */
-TEST_F_TIMEOUT(waits, preempted, 900)
+/* The same of all that can be run, or of the first of it where that takes too long. */
+TEST_F_TIMEOUT(waits, preempted, PATIENCE)
 {
 	FILE *file = fopen(LAB "experiments", "r");
+	int nr;
 
 	ASSERT_NE(NULL, file);
 	while (nr_experiments < ARRAY_SIZE(experiment) &&
@@ -204,8 +218,9 @@ TEST_F_TIMEOUT(waits, preempted, 900)
 	ASSERT_TRUE(pin_to_cpu(0));
 	self->w.pid[0] = keep_doing(&self->w, 0, SCHED_OTHER, run_next);
 	self->w.pid[1] = keep_doing(&self->w, 1, SCHED_FIFO, run_next);
-	EXPECT_TRUE(come_to(&self->w, nr_experiments))
-	TH_LOG("%lu and %lu of %d", self->w.nr[0], self->w.nr[1], nr_experiments);
+	nr = is_slow() ? nr_experiments / SLOWER : nr_experiments;
+	EXPECT_TRUE(come_to(&self->w, nr))
+	TH_LOG("%lu and %lu of %d", self->w.nr[0], self->w.nr[1], nr);
 }
 
 /* A command in another process, by an open file or its own; pid[i] is its. */
@@ -459,8 +474,6 @@ static bool is_quiet(volatile struct watch *watch, double time)
 static void check_stops(struct __test_metadata *_metadata,
 			volatile struct watch *watch, const char *command)
 {
-	bool debugged = config_has("CONFIG_KASAN_GENERIC") ||
-			config_has("CONFIG_KCSAN");
 	bool quiet_before, quiet_after = false;
 	const struct record *record;
 	int tries, nr_quiet = 0;
@@ -475,7 +488,7 @@ static void check_stops(struct __test_metadata *_metadata,
 		most = number_of(record, "stopped_max_ns") / 1e9;
 		gap = read_watch(watch);
 		EXPECT_LE(most, gap) TH_LOG("%s", command);
-		if (debugged || (most <= STOP_MAX && gap - most <= STOP_SLACK))
+		if (is_slow() || (most <= STOP_MAX && gap - most <= STOP_SLACK))
 			return;
 		quiet_before = quiet_after;
 		quiet_after = is_quiet(watch, seconds() - began);
@@ -487,7 +500,7 @@ static void check_stops(struct __test_metadata *_metadata,
 		say("%s: the host is too busy to tell", command);
 }
 
-TEST_F_TIMEOUT(waits, stops, 900)
+TEST_F_TIMEOUT(waits, stops, PATIENCE)
 {
 	/* Those that take longest. */
 	static const char *const worst[] = {
