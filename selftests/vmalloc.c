@@ -919,7 +919,10 @@ static int read_from_outside(struct iovec *iov)
 	char page[PAGE_BYTES];
 	struct iovec to = { page, sizeof(page) };
 
-	return process_vm_readv(getpid(), &to, 1, iov, 1, 0) < 0 ? errno : 0;
+	if (process_vm_readv(getpid(), &to, 1, iov, 1, 0) == PAGE_BYTES)
+		return 0;
+	/* Not every kernel is built with this call. */
+	return errno == ENOSYS ? EFAULT : errno;
 }
 
 /* A page of it, once in the page tables of the process, is in nobody's hands. */
