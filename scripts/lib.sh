@@ -21,6 +21,59 @@ unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL
 # Logs are read by scripts as well as by people.
 export LC_ALL=C
 
+# Whoever is started from outside has a keeper: the process that outsiders know does
+# nothing but wait, and the work is done by another in a session of its own.  Told to end
+# it ends that whole session at once, takes away what it had in $TEMP, and says nothing.
+# So no other script catches a signal: a shell that does outlives what it waits for, and
+# says what has become of it.  One at a terminal (KEEPER=none) has the terminal.
+keep()
+{
+	export KEEPER=$$ TEMP="$PWD/out/temp.$$"
+	for left in out/temp.*; do
+		kill -0 "${left##*.}" 2>/dev/null || rm -rf "$left"
+	done
+	kept=
+	trap 'let_go 129' HUP
+	trap 'let_go 130' INT
+	trap 'let_go 143' TERM
+	# A background job's stdin is /dev/null, but not by another number.
+	exec 3<&0
+	setsid setpriv --pdeathsig TERM "$@" <&3 3<&- &
+	kept=$!
+	exec 3<&-
+	status=0
+	wait "$kept" || status=$?
+	rm -rf "$TEMP"
+	exit $status
+}
+
+# let_go CODE: QEMU has a moment to end by itself.
+let_go()
+{
+	trap '' HUP INT TERM
+	tries=0
+	while [ -n "$kept" ] && [ "$tries" -lt 50 ] &&
+	      kill -TERM "-$kept" "$kept"; do
+		tries=$((tries + 1))
+		sleep 0.1
+	done 2>/dev/null
+	[ -z "$kept" ] || kill -KILL "-$kept" 2>/dev/null || true
+	rm -rf "$TEMP"
+	exit "$1"
+}
+
+# For a script of this tree, not for a shell that reads this file.
+if [ -z "${KEEPER:-}" ]; then
+	case $0 in
+	/*) self=$0 ;;
+	*) self=${OLDPWD:-.}/$0 ;;
+	esac
+	case $(readlink -f "$self") in
+	"$(readlink -f .)"/*) [ ! -x "$self" ] || keep "$self" "$@" ;;
+	esac
+fi
+TEMP=${TEMP:-$PWD/out/temp.$$}
+
 die()
 {
 	echo "${0##*/}: $*" >&2

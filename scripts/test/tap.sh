@@ -17,7 +17,7 @@ expect()
 {
 	number=$((number + 1))
 	code=0
-	scripts/tap -s "$dir/status" -c "$dir/counts" "$dir/list" \
+	scripts/tap -s "$dir/status" -c "$dir/counts" -t "$dir/times" "$dir/list" \
 		>"$dir/out" || code=$?
 	if [ "$code $(cat "$dir/counts")" = "$2 $3" ] &&
 	   grep -q -x "$4" "$dir/out"; then
@@ -32,7 +32,7 @@ expect()
 
 printf 'kmemlab:buddy\nkmemlab:slab\n' >"$dir/list"
 echo 0 >"$dir/status"
-echo "1..13"
+echo "1..14"
 
 slab='# selftests: kmemlab: slab
 # 1..1
@@ -52,6 +52,17 @@ TAP version 13
 ok 1 selftests: kmemlab: buddy
 $slab
 END
+
+# Each result has a time, by its name.
+number=$((number + 1))
+if [ "$(sed 's/^[0-9]* //' "$dir/times" | tr '\n' ' ')" = \
+     "buddy.split buddy.merge slab.reuse " ]; then
+	echo "ok $number tap.times"
+else
+	bad=1
+	sed 's/^/# /' "$dir/times"
+	echo "not ok $number tap.times"
+fi
 
 expect failing 1 "1 1 0" "    # buddy.c:7: expected 1 == x (2)" <<END
 # selftests: kmemlab: buddy

@@ -57,7 +57,14 @@ expect()
 
 base=out/guest/base.cpio
 [ -e $base ] || scripts/initramfs base 2>/dev/null
-echo "1..8"
+# A QEMU that comes to nothing when it is started first.
+mkdir $dir/bin
+# shellcheck disable=SC2016 # for the script to expand
+printf '%s\n' '#!/bin/sh' '[ -e "$0.started" ] || { : >"$0.started"; exec sleep 1000; }' \
+	"exec $(command -v qemu-system-x86_64) \"\$@\"" >$dir/bin/qemu-system-x86_64
+chmod 755 $dir/bin/qemu-system-x86_64
+
+echo "1..9"
 # Two at a time: boots are what this costs, and they take a CPU each.
 start panic -c 'echo c >/proc/sysrq-trigger' $base
 start failing -c "$fakes; exit 3" $base
@@ -70,14 +77,17 @@ start out_of_memory -c 'dd if=/dev/zero of=/dev/null bs=1120M count=1' $base
 start fault -c 'echo "BUG: KASAN: planted" >/dev/kmsg' $base
 start usage
 wait
+PATH=$dir/bin:$PATH start second_start -b 10 -c true $base
+wait
 
 expect failing 1 "vm: the command failed: exit code 3"
 expect panic 3 "vm: the kernel panicked"
-expect boot_hang 4 "vm: the guest did not boot within 3 s"
-expect hang 5 "vm: the command did not end within 1 s"
+expect boot_hang 4 "vm: the guest did not boot within 3 s, twice"
+expect hang 5 "vm: the command did not end within [0-9]* s"
 expect no_verdict 6 "vm: the guest ended without a verdict"
 expect out_of_memory 7 "Killed process.*(dd)"
 expect fault 8 "BUG: KASAN: planted"
 expect usage 2 "usage"
+expect second_start 0 "vm: the guest did not boot: starting it a second time"
 
 exit $bad
