@@ -258,5 +258,5 @@ run_list()
 	setpriv --pdeathsig TERM scripts/vm "$@" -k "$KIMAGE" -o "$dir" \
 		-c "KMEMLAB_OOM=1 KMEMLAB_LOCKDOWN=1 /kmemlab/selftests/run_kselftest.sh \
 		    $(sed 's/^/-t /' "$dir/list" | tr '\n' ' ')" $GUEST |
-	scripts/tap -s "$dir/status" -c "$dir.count" "$dir/list"
+	scripts/tap -s "$dir/status" -c "$dir.count" -t "$dir.times" "$dir/list"
 }

@@ -36,6 +36,9 @@ result()
 	name=$1
 	shift
 	nr=$((nr + 1))
+	# As the harness has it.  It also gets the result before it out of a sed that keeps
+	# a line back until it has the next (tap_prefix() of kselftest's runner).
+	echo "#  RUN           $name ..."
 	if "$@"; then
 		echo "ok $nr $name"
 	else
