@@ -43,7 +43,8 @@ static struct record *run_undisturbed(const char *command)
 /* The record says in which unit it counts, and user space counts likewise. */
 TEST_F(bench, unit)
 {
-	struct record *record = run_undisturbed("cost runs=2 count=10");
+	struct record *record =
+		run_undisturbed("cost runs=2 count=10 spread_ms=0");
 	char text[4096];
 
 	ASSERT_EQ(0, record->err);
@@ -94,7 +95,7 @@ TEST_F_TIMEOUT(bench, every_allocator, 480)
 	for (i = 0; i < ARRAY_SIZE(allocators) * ARRAY_SIZE(patterns); i++) {
 		k = i / ARRAY_SIZE(patterns);
 		snprintf(command, sizeof(command),
-			 "cost runs=4 pattern=%s allocator=%s",
+			 "cost runs=4 spread_ms=0 pattern=%s allocator=%s",
 			 patterns[i % ARRAY_SIZE(patterns)], allocators[k]);
 		record = traced && strstr(command, "_bulk") ?
 			 run("bench.%s", command) : run_undisturbed(command);
@@ -126,6 +127,69 @@ TEST_F(bench, second_clock)
 	say("half of the runs: %.0f, the command: %llu", half, elapsed);
 	EXPECT_LT(0, half);
 	EXPECT_GT(elapsed, half);
+}
+
+#define PAIRS		8
+/*
+ * Where one interval in twenty is off, chance makes so many pairs of eight disjoint
+ * once in two million times: 28 * 0.05 ^ 6.
+ */
+#define DISJOINT_MAX	5
+
+/* The same command twice: what one finds lies where the other says that it does. */
+TEST_F_TIMEOUT(bench, repeats, 480)
+{
+	static const char *const allocators[] = {
+		"slab size=256", "kmalloc size=64", "pages order=0",
+		"percpu size=64",
+	};
+	int i, k, nr_disjoint = 0;
+
+	for (i = 0; i < PAIRS; i++) {
+		double low[2], high[2];
+
+		for (k = 0; k < 2; k++) {
+			const struct record *record =
+				run("bench.cost allocator=%s",
+				    allocators[i % ARRAY_SIZE(allocators)]);
+			double p50 = cost_of(record, "whole.pair", "p50");
+
+			ASSERT_EQ(0, record->err);
+			low[k] = cost_of(record, "whole.pair", "low95");
+			high[k] = cost_of(record, "whole.pair", "high95");
+			/* Too many blocks were disturbed, and it says so. */
+			if (low[k] == MISSING) {
+				EXPECT_GT(6, cell_of(record, "whole.pair",
+						     "nr_blocks"));
+				break;
+			}
+			EXPECT_LE(cost_of(record, "whole.pair", "min"), low[k]);
+			EXPECT_LE(low[k], p50);
+			EXPECT_LE(p50, high[k]);
+		}
+		if (k == 2)
+			nr_disjoint += low[0] > high[1] || low[1] > high[0];
+	}
+	say("%d of %d pairs of intervals are disjoint", nr_disjoint, PAIRS);
+	EXPECT_GE(DISJOINT_MAX, nr_disjoint);
+}
+
+/* What cannot cover what changes from one command to the next is no interval. */
+TEST_F(bench, no_interval)
+{
+	struct record *record;
+
+	if (counts_insns())
+		SKIP(return, "bench.no_interval: the counter does not count time");
+	record = run("bench.cost spread_ms=0");
+	ASSERT_EQ(0, record->err);
+	EXPECT_LT(0, cost_of(record, "whole.pair", "p50"));
+	EXPECT_EQ(MISSING, cost_of(record, "whole.pair", "low95"));
+	record = run("bench.cost runs=5");
+	ASSERT_EQ(0, record->err);
+	EXPECT_GE(5, cell_of(record, "whole.pair", "nr_blocks"));
+	EXPECT_EQ(MISSING, cost_of(record, "whole.pair", "high95"));
+	EXPECT_EQ(MISSING, cost_of(record, "whole.pair", "low95"));
 }
 
 TEST_F(bench, refusals)
@@ -184,7 +248,7 @@ TEST_F(bench, offline)
 	EXPECT_EQ(ERANGE, err);
 	EXPECT_EQ(ERANGE, run("bench.cost pattern=remote cpu=1")->err);
 	ASSERT_EQ(0, write_file(CPU1_ONLINE, "1"));
-	EXPECT_OK("bench.cost pattern=remote cpu=1 runs=2 count=10");
+	EXPECT_OK("bench.cost pattern=remote cpu=1 runs=2 count=10 spread_ms=0");
 }
 
 TEST_F(bench, killed)
@@ -204,7 +268,7 @@ TEST_F(bench, two_at_once)
 {
 	pid_t pid = run_aside(RUN, "bench.cost allocator=slab size=64 runs=100");
 	struct record *record =
-		run_undisturbed("cost allocator=kmalloc size=128 runs=2");
+		run_undisturbed("cost allocator=kmalloc size=128 runs=2 spread_ms=0");
 
 	EXPECT_EQ(0, record->err);
 	EXPECT_TRUE(text_is(record, "allocator", "kmalloc"));

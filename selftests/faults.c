@@ -762,7 +762,7 @@ static void add_pool(const struct allocator *allocator)
 static void add_bench(const struct verb *verb)
 {
 	const char *few = strcmp(verb->name, "cost") ? "count=1 blocks=6" :
-						       "count=1 runs=2";
+						       "count=1 runs=2 spread_ms=0";
 	char args[64];
 	int i;
 

@@ -545,7 +545,7 @@ static bool repeats(const struct param *param)
 
 static bool is_hold(const struct param *param)
 {
-	return !strcmp(param->name, "hold_ms");
+	return strstr(param->name, "_ms");
 }
 
 #define HOLD_MS_MAX	20

@@ -316,4 +316,35 @@ TEST_F_TIMEOUT(scale, statistics, TEST_SECONDS)
 		nr_found(_metadata, 0), 1);
 }
 
+#define PAIRS	100
+
+/* The same command twice, over and over: that may go wrong for one in twenty. */
+TEST_F_TIMEOUT(scale, repeats, TEST_SECONDS)
+{
+	static const char *const allocators[] = {
+		"slab size=256", "kmalloc size=64", "pages order=0",
+		"pages order=4", "vmalloc size=4096", "percpu size=64",
+	};
+	int i, k, nr_disjoint = 0;
+
+	if (counts_insns())
+		SKIP(return, "scale.repeats: nothing is uncertain here");
+	for (i = 0; i < PAIRS; i++) {
+		double low[2] = {}, high[2] = {};
+
+		for (k = 0; k < 2; k++) {
+			const struct record *record =
+				run("bench.cost allocator=%s",
+				    allocators[i % ARRAY_SIZE(allocators)]);
+
+			EXPECT_EQ(0, record->err);
+			low[k] = cost_of(record, "whole.pair", "low95");
+			high[k] = cost_of(record, "whole.pair", "high95");
+		}
+		nr_disjoint += low[0] > high[1] || low[1] > high[0];
+	}
+	at_most(_metadata, "a command twice: intervals that are disjoint, of 100",
+		nr_disjoint, 5);
+}
+
 TEST_HARNESS_MAIN

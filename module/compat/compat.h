@@ -7,6 +7,7 @@
 #define KMEMLAB_COMPAT_H
 
 #include <linux/list_lru.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/shrinker.h>
@@ -226,6 +227,21 @@ static inline void compat_shrinker_start(struct shrinker *shrinker,
 #define COMPAT_LRU_LOCK	spinlock_t *lock,
 #else
 #define COMPAT_LRU_LOCK
+#endif
+
+/* 6.3 renamed memcg_kmem_enabled(). */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+#define memcg_kmem_online	memcg_kmem_enabled
+#endif
+
+/* 6.10 can count what each line of code has allocated. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
+#include <linux/alloc_tag.h>
+#else
+static inline bool mem_alloc_profiling_enabled(void)
+{
+	return false;
+}
 #endif
 
 /*

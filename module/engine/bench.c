@@ -8,8 +8,11 @@
  * itself, so that what is rare shows beside what is common.
  *
  * Where the counter counts instructions both are exact.  Elsewhere time is
- * counted, and what is said about it is a median with the interval that it lies
- * in with 95 %.
+ * counted, and what it takes changes: from moment to moment with what else the
+ * machine does, and from one cache to the next with where it lies.  So the runs are
+ * in blocks, far enough apart that what lasts for some is over for others, and each
+ * with a cache of its own; what is said is the median of the blocks, and the
+ * interval that it lies in with 95 %.
  */
 #include <linux/cpumask.h>
 #include <linux/kernel.h>
@@ -27,6 +30,7 @@
 #include "core/loops.h"
 #include "engine/bench.h"
 #include "engine/fingerprint.h"
+#include "engine/observe.h"
 #include "engine/registry.h"
 
 /* No pool can have these names: two caches must never have the same one. */
@@ -47,9 +51,19 @@
 #define BENCH_PATHS	8
 /* Calls counted by themselves, in all runs together. */
 #define BENCH_CALLS_MAX	(128 * 1024)
-/* So many sets of rivals, and different objects that the runs of each begin at. */
+/*
+ * So many blocks of runs, or sets of rivals, each with caches of its own; and
+ * different objects that the runs of rivals begin at.
+ */
 #define BENCH_SETS	8
 #define BENCH_PLACES	4
+/*
+ * The fewest values whose range the median lies in with 95 %: it is outside where
+ * all of them are on one side of it, which is so for one in 32.
+ */
+#define BENCH_INTERVAL_MIN	6
+/* Over how long the blocks are spread, so that their interval holds. */
+#define BENCH_SPREAD_MS	800
 /* The same random order each time, so that figures can be compared. */
 #define BENCH_SEED	1994
 
@@ -102,11 +116,19 @@ static const struct lab_loops empty_bulk_loops = {
  * @count:	calls in a run
  * @may_choose:	the command does not say how many
  * @nr_runs:	how many runs
+ * @nr_blocks:	how many blocks they are in
+ * @spread_ms:	how long it is from the first block to the last, besides what the
+ *		runs take
+ * @sets:	caches for the blocks, one each; a single one where the counter
+ *		counts instructions, to which it makes no difference; owner: this
+ *		struct
+ * @nr_sets:	how many of these are open
  * @objects:	of a run; owner: this struct
  * @nr_held:	calls whose objects are in @objects
  * @ballast:	objects that are held meanwhile: where an object lies makes a
  *		difference to what it costs, so no two runs are to begin with the
  *		same; owner: this struct
+ * @nr_places:	calls whose objects @ballast has room for
  * @nr_ballast:	calls whose objects are in @ballast
  * @single:	what each call costs, @count for each run; owner: this struct
  * @whole:	what the calls of each run cost together; for BENCH_PAIR both of
@@ -134,9 +156,14 @@ struct bench {
 	size_t count;
 	bool may_choose;
 	size_t nr_runs;
+	size_t nr_blocks;
+	unsigned int spread_ms;
+	struct bench *sets;
+	size_t nr_sets;
 	void **objects;
 	size_t nr_held;
 	void **ballast;
+	size_t nr_places;
 	size_t nr_ballast;
 	struct lab_cost *single;
 	struct lab_cost *whole;
@@ -344,11 +371,12 @@ static int do_hollow(struct bench *b, struct lab_cost *cost)
  */
 static int warm_up(struct bench *b)
 {
+	struct lab_cost cost;
 	int err;
 
 	do {
-		err = do_whole(b, b->loops, &whole_steps, b->whole);
-		if (err || !b->may_choose || !is_disturbed(b->whole))
+		err = do_whole(b, b->loops, &whole_steps, &cost);
+		if (err || !b->may_choose || !is_disturbed(&cost))
 			break;
 		b->count = b->count / 2 ?: 1;
 	} while (b->count > 1);
@@ -367,7 +395,7 @@ static int hold_more(struct bench *b)
 {
 	void **objects;
 
-	if (b->nr_ballast == b->nr_runs)
+	if (b->nr_ballast == b->nr_places)
 		drop_ballast(b);
 	objects = b->ballast + b->nr_ballast * b->loops->per_call;
 	if (b->loops->allocs(&b->source, 1, objects))
@@ -376,32 +404,55 @@ static int hold_more(struct bench *b)
 	return 0;
 }
 
-static int measure(struct bench *b)
+static size_t block_of(const struct bench *b, size_t run)
 {
-	const struct lab_allocator *allocator = b->source.allocator;
-	size_t i;
+	return run * b->nr_blocks / b->nr_runs;
+}
+
+/* Waits until the next block is to begin. */
+static int await_block(struct bench *b)
+{
+	if (!b->spread_ms || b->nr_blocks < 2)
+		return 0;
+	return context_hold(b->spread_ms / (b->nr_blocks - 1), b->run->reason);
+}
+
+/* Run @i of @b, with the source of @set. */
+static int measure_run(struct bench *b, struct bench *set, size_t i)
+{
 	int err;
 
-	/* What others have left behind is not to be found again. */
-	if (allocator->shrink)
-		allocator->shrink(&b->source);
-	err = warm_up(b);
+	err = hold_more(set);
+	if (err)
+		return err;
+	err = do_whole(set, b->loops, &whole_steps, &b->whole[i]);
+	if (err)
+		return err;
+	b->retired[i] = set->last_retired;
+	err = do_hollow(set, &b->hollow[i]);
+	if (err)
+		return err;
+	b->retired[b->nr_runs + i] = set->last_retired;
+	err = do_run(set, b->loops, &single_steps, &b->single[i * b->count]);
+	if (err)
+		return err;
+	return context_breathe(b->run->reason);
+}
+
+static int measure(struct bench *b)
+{
+	size_t i;
+	int err = 0;
+
 	for (i = 0; !err && i < b->nr_runs; i++) {
-		err = hold_more(b);
+		if (i && block_of(b, i) != block_of(b, i - 1))
+			err = await_block(b);
 		if (!err)
-			err = do_whole(b, b->loops, &whole_steps, &b->whole[i]);
-		b->retired[i] = b->last_retired;
-		if (!err)
-			err = do_hollow(b, &b->hollow[i]);
-		b->retired[b->nr_runs + i] = b->last_retired;
-		if (!err)
-			err = do_run(b, b->loops, &single_steps,
-				     &b->single[i * b->count]);
-		if (!err)
-			err = context_breathe(b->run->reason);
+			err = measure_run(b, &b->sets[block_of(b, i) % b->nr_sets],
+					  i);
 	}
-	b->loops->frees(&b->source, b->nr_held, b->objects);
-	drop_ballast(b);
+	for (i = 0; i < b->nr_sets; i++)
+		b->nr_disturbed += b->sets[i].nr_disturbed;
 	return err;
 }
 
@@ -484,6 +535,33 @@ static void share_cell(struct bench *b, const char *what, u64 cost)
 	share_cell_in(b, what, b->clock.unit, cost);
 }
 
+/* Puts the medians of the blocks in order; returns how many blocks have one. */
+static size_t sort_blocks(struct bench *b, enum bench_side side, u64 less)
+{
+	size_t first, end, n, nr = 0;
+
+	for (first = 0; first < b->nr_runs; first = end) {
+		for (end = first + 1; end < b->nr_runs; end++)
+			if (block_of(b, end) != block_of(b, first))
+				break;
+		n = sort_costs(b->sorted + nr, &b->whole[first], end - first,
+			       side, less);
+		if (n) {
+			b->sorted[nr] = quantile(b->sorted + nr, n, 50);
+			nr++;
+		}
+	}
+	sort(b->sorted, nr, sizeof(*b->sorted), compare_u64, NULL);
+	return nr;
+}
+
+/* Whether the blocks have seen what changes from one command to the next. */
+static bool covers(const struct bench *b, size_t nr_blocks)
+{
+	return nr_blocks >= BENCH_INTERVAL_MIN &&
+	       (b->clock.exact || b->spread_ms >= BENCH_SPREAD_MS);
+}
+
 static int record_whole(struct bench *b, const char *name, enum bench_side side)
 {
 	size_t nr, outside;
@@ -497,13 +575,17 @@ static int record_whole(struct bench *b, const char *name, enum bench_side side)
 		return lab_refuse(b->run, -EBUSY,
 				  "each run of %zu calls was disturbed",
 				  b->count);
-	outside = nr_outside(nr);
 	record_row(&b->run->record, "whole.%s", name);
 	record_cell(&b->run->record, "nr_runs", nr);
 	share_cell(b, "min", b->sorted[0]);
+	nr = sort_blocks(b, side, empty);
+	record_cell(&b->run->record, "nr_blocks", nr);
 	share_cell(b, "p50", quantile(b->sorted, nr, 50));
-	share_cell(b, "low95", b->sorted[outside]);
-	share_cell(b, "high95", b->sorted[nr - 1 - outside]);
+	if (covers(b, nr)) {
+		outside = nr_outside(nr);
+		share_cell(b, "low95", b->sorted[outside]);
+		share_cell(b, "high95", b->sorted[nr - 1 - outside]);
+	}
 	share_cell(b, "empty", empty);
 	return 0;
 }
@@ -579,6 +661,7 @@ static int record_costs(struct bench *b)
 
 	record_number(&b->run->record, "nr_calls", b->count);
 	record_number(&b->run->record, "nr_runs_disturbed", b->nr_disturbed);
+	record_number(&b->run->record, "spread_ms", b->spread_ms);
 	if (b->pattern == BENCH_PAIR) {
 		err = record_whole(b, "pair", BENCH_ALLOC);
 	} else {
@@ -627,6 +710,31 @@ static void close_source(struct bench *b)
 {
 	if (b->source.allocator->close)
 		b->source.allocator->close(&b->source);
+}
+
+/*
+ * What the cache at hand does with its objects, which need not be what others do.
+ * Found when all has been measured, as it disturbs what is there.
+ */
+static int record_conditions(struct lab_run *run, const char *name,
+			     struct bench *b)
+{
+	struct observed_objects seen;
+	int err;
+
+	if (!observe_can(&b->source))
+		return 0;
+	err = lab_charge(run, observe_bytes(&b->source));
+	if (!err)
+		err = observe_objects(&b->source, &seen);
+	if (err)
+		return err;
+	record_row(&run->record, "%s", name);
+	if (seen.spacing_bytes)
+		record_cell(&run->record, "spacing_bytes", seen.spacing_bytes);
+	record_cell_text(&run->record, "fresh", "%s", seen.fresh);
+	record_cell_text(&run->record, "reuse", "%s", seen.reuse);
+	return 0;
 }
 
 /* The CPUs of the two halves of a run. */
@@ -681,7 +789,6 @@ static int make_room(struct bench *b)
 {
 	size_t nr_held = b->pattern == BENCH_PAIR ? 1 : b->count;
 	size_t nr_objects = nr_held * b->loops->per_call;
-	size_t nr_ballast = b->nr_runs * b->loops->per_call;
 	size_t nr_calls = b->count * b->nr_runs;
 	int err;
 
@@ -689,20 +796,19 @@ static int make_room(struct bench *b)
 		return lab_refuse(b->run, -ERANGE,
 				  "%zu runs of %zu calls are more than %d",
 				  b->nr_runs, b->count, BENCH_CALLS_MAX);
-	err = lab_charge(b->run, (nr_objects + nr_ballast) *
-				 (b->source.charge_bytes + sizeof(void *)) +
+	err = lab_charge(b->run, nr_objects * (b->sets[0].source.charge_bytes +
+					       sizeof(void *)) +
 			 nr_calls * (sizeof(*b->single) + sizeof(*b->sorted)));
 	if (err)
 		return err;
 	b->objects = kvmalloc_array(nr_objects, sizeof(*b->objects), GFP_LAB);
-	b->ballast = kvmalloc_array(nr_ballast, sizeof(*b->ballast), GFP_LAB);
 	b->single = kvmalloc_array(nr_calls, sizeof(*b->single), GFP_LAB);
 	b->whole = kvmalloc_array(b->nr_runs, sizeof(*b->whole), GFP_LAB);
 	b->hollow = kvmalloc_array(b->nr_runs, sizeof(*b->hollow), GFP_LAB);
 	b->sorted = kvmalloc_array(nr_calls, sizeof(*b->sorted), GFP_LAB);
 	b->retired = kvcalloc(2 * b->nr_runs, sizeof(*b->retired), GFP_LAB);
 	b->pmu = clock_open_retired();
-	return b->objects && b->ballast && b->single && b->whole && b->hollow &&
+	return b->objects && b->single && b->whole && b->hollow &&
 	       b->sorted && b->retired ? 0 : -ENOMEM;
 }
 
@@ -714,8 +820,103 @@ static void free_room(struct bench *b)
 	kvfree(b->hollow);
 	kvfree(b->whole);
 	kvfree(b->single);
-	kvfree(b->ballast);
 	kvfree(b->objects);
+}
+
+/* @set, @which: tell the names of their caches apart */
+static int open_rival(struct bench *b, const char *allocator, size_t set,
+		      char which)
+{
+	char name[LAB_WORD_MAX];
+	int err;
+
+	snprintf(name, sizeof(name), BENCH_NAME "%zu%c", set, which);
+	err = open_source(b, allocator, name);
+	if (err)
+		return err;
+	b->ballast = kvmalloc_array(b->nr_places * b->loops->per_call,
+				    sizeof(*b->ballast), GFP_LAB);
+	if (b->ballast)
+		err = lab_charge(b->run, b->nr_places * b->loops->per_call *
+					 b->source.charge_bytes);
+	else
+		err = -ENOMEM;
+	if (!err)
+		return 0;
+	kvfree(b->ballast);
+	close_source(b);
+	return err;
+}
+
+static void close_rival(struct bench *b)
+{
+	b->loops->frees(&b->source, b->nr_held, b->objects);
+	drop_ballast(b);
+	kvfree(b->ballast);
+	close_source(b);
+}
+
+/* What others have left behind is not to be found again. */
+static int prepare_set(struct bench *b, struct bench *set)
+{
+	const struct lab_allocator *allocator = set->source.allocator;
+	int err;
+
+	set->objects = b->objects;
+	set->pmu = b->pmu;
+	set->count = b->count;
+	set->may_choose = b->may_choose;
+	if (allocator->shrink)
+		allocator->shrink(&set->source);
+	err = warm_up(set);
+	b->count = set->count;
+	return err;
+}
+
+static int open_next_set(struct bench *b)
+{
+	struct bench *set = &b->sets[b->nr_sets];
+	int err;
+
+	*set = *b;
+	err = open_rival(set, allocator_of(b->run), b->nr_sets, 'a');
+	if (!err)
+		b->nr_sets++;
+	return err;
+}
+
+/* The first of the sets, and of what it shows how many calls the runs have. */
+static int open_first_set(struct bench *b)
+{
+	struct lab_record *record = &b->run->record;
+	int err = open_next_set(b);
+
+	if (err)
+		return err;
+	b->loops = b->sets[0].loops;
+	record_text(record, "allocator", "%s",
+		    b->sets[0].source.allocator->name);
+	record_number(record, "object_bytes", b->sets[0].source.object_bytes);
+	record_number(record, "nr_objects_per_call", b->loops->per_call);
+	record_clock(record, &b->clock);
+	err = choose_count(&b->sets[0]);
+	b->count = b->sets[0].count;
+	return err;
+}
+
+/* All of them have as many calls as the first, which may still have fewer. */
+static int prepare_sets(struct bench *b)
+{
+	size_t nr_sets = b->clock.exact ? 1 : b->nr_blocks;
+	int err = prepare_set(b, &b->sets[0]);
+
+	b->may_choose = false;
+	while (!err && b->nr_sets < nr_sets) {
+		err = open_next_set(b);
+		if (!err)
+			err = prepare_set(b, &b->sets[b->nr_sets - 1]);
+	}
+	return err;
 }
 
 static int bench_cost(struct lab_run *run)
@@ -730,25 +931,35 @@ static int bench_cost(struct lab_run *run)
 
 	b.may_choose = !b.count;
 	err = choose_cpus(&b);
-	if (!err)
-		err = open_source(&b, allocator_of(run), BENCH_NAME);
 	if (err)
 		return err;
 	clock_calibrate(&b.clock);
-	record_text(&run->record, "allocator", "%s", b.source.allocator->name);
-	record_number(&run->record, "object_bytes", b.source.object_bytes);
-	record_number(&run->record, "nr_objects_per_call", b.loops->per_call);
-	record_clock(&run->record, &b.clock);
-	err = choose_count(&b);
+	b.nr_blocks = b.nr_runs;
+	b.nr_places = b.nr_runs;
+	if (!b.clock.exact) {
+		b.nr_blocks = min_t(size_t, b.nr_runs, BENCH_SETS);
+		b.nr_places = DIV_ROUND_UP(b.nr_runs, b.nr_blocks);
+		b.spread_ms = lab_number(run, "spread_ms");
+	}
+	b.sets = kcalloc(BENCH_SETS, sizeof(*b.sets), GFP_LAB);
+	if (!b.sets)
+		return -ENOMEM;
+	err = open_first_set(&b);
 	if (!err)
 		err = make_room(&b);
+	if (!err)
+		err = prepare_sets(&b);
 	if (!err)
 		err = measure(&b);
 	if (!err)
 		err = record_costs(&b);
+	if (!err)
+		err = record_conditions(run, "conditions", &b.sets[0]);
 	fingerprint_record(&run->record);
+	while (b.nr_sets)
+		close_rival(&b.sets[--b.nr_sets]);
 	free_room(&b);
-	close_source(&b);
+	kfree(b.sets);
 	return err;
 }
 
@@ -867,7 +1078,7 @@ static int fight(struct duel *duel)
 	size_t i;
 	int err = 0;
 
-	/* As in measure(). */
+	/* As warm_up() has it. */
 	for (i = 0; !err && i < duel->nr_sets; i++)
 		err = cost_block(&duel->set[i].a, &duel->set[i].b, &ratio);
 	for (i = 0; !err && i < duel->nr_blocks; i++) {
@@ -931,7 +1142,7 @@ static int record_duel(struct lab_run *run, struct duel *duel)
 
 	record_number(record, "nr_blocks", duel->nr);
 	record_number(record, "nr_blocks_disturbed", duel->nr_blocks - duel->nr);
-	if (duel->nr < duel->nr_blocks / 2)
+	if (duel->nr < max_t(size_t, duel->nr_blocks / 2, BENCH_INTERVAL_MIN))
 		return lab_refuse(run, -EBUSY,
 				  "%zu of %zu blocks were disturbed: try fewer calls",
 				  duel->nr_blocks - duel->nr, duel->nr_blocks);
@@ -962,38 +1173,6 @@ static bool takes_as(const struct lab_allocator *a,
 			return false;
 	}
 	return true;
-}
-
-/* @which: tells the names of their caches apart */
-static int open_rival(struct bench *b, const char *allocator, size_t set,
-		      char which)
-{
-	char name[LAB_WORD_MAX];
-	int err;
-
-	snprintf(name, sizeof(name), BENCH_NAME "%zu%c", set, which);
-	err = open_source(b, allocator, name);
-	if (err)
-		return err;
-	b->ballast = kvmalloc_array(b->nr_runs * b->loops->per_call,
-				    sizeof(*b->ballast), GFP_LAB);
-	if (b->ballast)
-		err = lab_charge(b->run, b->nr_runs * b->loops->per_call *
-					 b->source.charge_bytes);
-	else
-		err = -ENOMEM;
-	if (!err)
-		return 0;
-	kvfree(b->ballast);
-	close_source(b);
-	return err;
-}
-
-static void close_rival(struct bench *b)
-{
-	drop_ballast(b);
-	kvfree(b->ballast);
-	close_source(b);
 }
 
 static int open_set(struct duel *duel, const char *a, const char *b)
@@ -1082,7 +1261,7 @@ static int bench_compare(struct lab_run *run)
 	struct bench any = {
 		.run = run,
 		.count = lab_number(run, "count"),
-		.nr_runs = BENCH_PLACES,
+		.nr_places = BENCH_PLACES,
 	};
 	size_t i;
 	int err;
@@ -1117,6 +1296,10 @@ static int bench_compare(struct lab_run *run)
 		err = fight(duel);
 	if (!err)
 		err = record_duel(run, duel);
+	if (!err)
+		err = record_conditions(run, "conditions.a", &duel->set[0].a);
+	if (!err)
+		err = record_conditions(run, "conditions.b", &duel->set[0].b);
 	fingerprint_record(&run->record);
 	kvfree(duel->control);
 	kvfree(duel->ratio);
@@ -1151,7 +1334,10 @@ static const struct lab_param cost_params[] = {
 	  .type = LAB_CHOICE, .choices = pattern_words },
 	BENCH_COUNT_PARAM,
 	{ .name = "runs", .help = "how many", .min = 1, .max = 1000,
-	  .def = 16 },
+	  .def = 3 * BENCH_SETS },
+	{ .name = "spread_ms",
+	  .help = "over how long, where time is counted: less has no interval",
+	  .max = 2000, .def = BENCH_SPREAD_MS },
 	{ .name = "cpu", .help = "the other CPU, for pattern=remote",
 	  .max = NR_CPUS - 1, .def = 0 },
 	{}
@@ -1162,8 +1348,8 @@ static const struct lab_param compare_params[] = {
 	{ .name = "with", .help = "another; or none, for itself",
 	  .type = LAB_WORD },
 	BENCH_COUNT_PARAM,
-	{ .name = "blocks", .help = "of four runs each", .min = 6, .max = 1000,
-	  .def = 200 },
+	{ .name = "blocks", .help = "of four runs each",
+	  .min = BENCH_INTERVAL_MIN, .max = 1000, .def = 200 },
 	{ .name = "slower_percent", .help = "by which the other is made slower",
 	  .max = 100 },
 	{}
