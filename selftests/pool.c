@@ -556,6 +556,66 @@ TEST_F(pool, magazines)
 	EXPECT_EQ(held, lab_charged());
 }
 
+/*
+ * Pages that no counter of the kernel shows are told by the command that took them,
+ * with the one that its bookkeeping took, and again when they go back.
+ */
+TEST_F(pool, kept_pages)
+{
+	static const struct {
+		const char *make;
+		long long pages;
+	} pools[] = {
+		{ "pages order=1", 2 }, { "pages_bulk", 1 }, { "node node=0 order=2", 4 },
+		{ "dma size=5000", 2 }, { "kmalloc size=64", 0 }, { "slab size=64", 0 },
+	};
+	const struct record *record;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(pools); i++) {
+		ASSERT_OK("pool.create name=keeps allocator=%s", pools[i].make);
+		record = run("pool.alloc name=keeps count=%d", NR_EACH);
+		EXPECT_EQ(0, record->err);
+		EXPECT_EQ(NR_EACH * pools[i].pages + 1,
+			  number_of(record, "ledger.kept_pages"))
+			TH_LOG("%s", pools[i].make);
+		record = run("pool.free name=keeps count=%d", NR_EACH);
+		EXPECT_EQ(-NR_EACH * pools[i].pages - 1,
+			  number_of(record, "ledger.kept_pages"))
+			TH_LOG("%s", pools[i].make);
+		EXPECT_OK("pool.destroy name=keeps");
+	}
+}
+
+/* Objects whose pointers fill a page of a pool's bookkeeping. */
+#define PER_PAGE	(PAGE_BYTES / sizeof(void *))
+
+/* The pages among a pool's bookkeeping; the rest is a table of them. */
+static long long bookkeeping_pages(const char *pool)
+{
+	return pool_number(pool, "bookkeeping_bytes") / PAGE_BYTES;
+}
+
+/* Bookkeeping that no object needs any more goes back, from either end. */
+TEST_F(pool, bookkeeping)
+{
+	ASSERT_OK("pool.create name=books allocator=slab size=64");
+	EXPECT_EQ(0, pool_number("books", "bookkeeping_bytes"));
+	ASSERT_OK("pool.alloc name=books count=%zd", 6 * PER_PAGE);
+	EXPECT_EQ(6, bookkeeping_pages("books"));
+	ASSERT_OK("pool.free name=books order=lifo count=%zd", PER_PAGE);
+	EXPECT_EQ(5, bookkeeping_pages("books"));
+	ASSERT_OK("pool.free name=books order=fifo count=%zd", PER_PAGE);
+	EXPECT_EQ(4, bookkeeping_pages("books"));
+	ASSERT_OK("pool.free name=books order=random count=%zd", PER_PAGE);
+	EXPECT_EQ(3, bookkeeping_pages("books"));
+	ASSERT_OK("pool.free name=books order=lifo count=%zd", 3 * PER_PAGE - 1);
+	EXPECT_EQ(1, bookkeeping_pages("books"));
+	ASSERT_OK("pool.free name=books count=1");
+	EXPECT_EQ(0, pool_number("books", "bookkeeping_bytes"));
+	EXPECT_OK("pool.destroy name=books");
+}
+
 static int by_place(const void *a, const void *b)
 {
 	const struct place *x = a, *y = b;
