@@ -16,7 +16,7 @@
 /* Of a pool, some parts are known by their size alone, and files not all opened. */
 #define FIXED_PERCENT	10
 /* What a pool is filled with, and for how long at the most. */
-#define FILL_BYTES	(24 << 20)
+#define FILL_BYTES	(16 << 20)
 #define FILL_SECONDS	3
 /* How often, where others have allocated or freed too much meanwhile. */
 #define TRIES		4

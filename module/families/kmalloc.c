@@ -19,6 +19,8 @@
 #include "core/frame.h"
 #include "families/hoard.h"
 
+/* Past the largest class, but not so large that to clear it is all that takes time. */
+#define PAST_CLASSES_MAX	(2 * KMALLOC_MAX_CACHE_SIZE)
 #define TYPE_OBJECTS_MAX	65536
 #define SLAB_MAX_BYTES		(PAGE_SIZE << PAGE_ALLOC_COSTLY_ORDER)
 
@@ -752,7 +754,7 @@ static const struct lab_param limits_params[] = {
 static const struct lab_param zero_params[] = {
 	LAB_HOLD_PARAM,
 	{ .name = "size", .help = "in bytes", .min = 2 * sizeof(u64),
-	  .max = KMALLOC_MAX_SIZE, .def = 1000 },
+	  .max = PAST_CLASSES_MAX, .def = 1000 },
 	{}
 };
 
@@ -776,7 +778,7 @@ static const struct lab_param kvmalloc_params[] = {
 
 static const struct lab_param loop_params[] = {
 	{ .name = "size", .help = "of an object, in bytes", .min = 1,
-	  .max = KMALLOC_MAX_SIZE, .def = 64 },
+	  .max = PAST_CLASSES_MAX, .def = 64 },
 	{ .name = "rounds", .help = "to allocate one and free it", .min = 1,
 	  .max = 10000000, .def = 10000 },
 	{}
