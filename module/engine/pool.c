@@ -676,14 +676,14 @@ static void remove_pool(struct lab_pool *pool)
 		pool->source.allocator->close(&pool->source);
 	cancel_work_sync(&pool->tidy_work);
 	shelf_free(&pool->shelf);
-	lower_charge(pool, 0);
+	/* No look at what the allocator holds: it is closed. */
+	budget_uncharge(pool->charged_bytes + pool->own_bytes);
 	mutex_lock(&pools_lock);
 	list_del(&pool->node);
 	hash_del(&pool->bucket);
 	nr_pools--;
 	mutex_unlock(&pools_lock);
 	mutex_destroy(&pool->lock);
-	budget_uncharge(pool->own_bytes);
 	kfree(pool);
 }
 
