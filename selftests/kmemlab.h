@@ -1092,6 +1092,22 @@ static inline bool parse_area(const char *line, char address[32],
 	       strncmp(address, "ffff", 4);
 }
 
+/* Whether the kernel keeps an object of its own for each that is allocated. */
+static inline bool has_kmemleak(void)
+{
+	return !access("/sys/kernel/slab/kmemleak_object", F_OK);
+}
+
+/* Whether areas can be found in /proc/vmallocinfo as records name them. */
+static inline bool names_areas(void)
+{
+	char line[512], address[32];
+	long long bytes;
+
+	return find_line("/proc/vmallocinfo", "0x", "", line, sizeof(line)) &&
+	       parse_area(line, address, &bytes);
+}
+
 /* So much memory, of which nothing is there before it is touched. */
 static inline char *map_anon(size_t bytes)
 {

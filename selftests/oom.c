@@ -16,10 +16,11 @@
 
 /*
  * Seconds for what takes a moment, and for a test, on the slowest of machines: one
- * that is run dry by a page at a time, each looked after by KASAN and page owner.
+ * that is run dry by a page at a time, each looked after by KASAN and page owner,
+ * while others have its CPUs.  Only what hangs lasts so long.
  */
-#define PATIENCE	150
-#define TEST_SECONDS	300
+#define PATIENCE	600
+#define TEST_SECONDS	1500
 
 #define HOGS_MAX	8
 #define PROCESSES_MAX	1024

@@ -402,17 +402,19 @@ TEST_F(pool, destroy_killed)
 /* Half-empty slabs stay with their cache, and so what is charged for them. */
 TEST_F(pool, charge_for_slabs)
 {
-	long long empty, full, slab_bytes, per_slab, share;
+	long long empty, full, slab_bytes, per_slab, share, charge;
 
 	ASSERT_OK("pool.create name=charge allocator=slab size=256");
 	empty = pool_number("charge", "charged_bytes");
 	slab_bytes = PAGE_BYTES << cache_number("charge", "order");
 	per_slab = cache_number("charge", "objs_per_slab");
 	share = (slab_bytes + per_slab - 1) / per_slab;
-	EXPECT_EQ(share, pool_number("charge", "charge_bytes"));
+	charge = pool_number("charge", "charge_bytes");
+	EXPECT_TRUE(has_kmemleak() ? charge > share : charge == share)
+		TH_LOG("%lld of a slab, %lld charged", share, charge);
 	EXPECT_OK("pool.alloc name=charge count=%d", NR_OBJECTS);
 	full = pool_number("charge", "charged_bytes");
-	EXPECT_EQ(NR_OBJECTS * (share + (long long)sizeof(void *)),
+	EXPECT_EQ(NR_OBJECTS * (charge + (long long)sizeof(void *)),
 		  full - empty);
 	/* Not fewer bytes than the slabs that the kernel shows. */
 	EXPECT_LE(cache_number("charge", "slabs") * slab_bytes, full);
