@@ -1012,8 +1012,9 @@ int pool_held(struct lab_pool *pool, u64 *bytes)
 /* What the kernel has taken back is no longer charged. */
 static int charge_held(struct lab_run *run, struct lab_pool *pool)
 {
-	u64 held;
+	u64 tracking = footprint_of_tracking(), held;
 	int err = pool_held(pool, &held);
+	size_t nr;
 
 	if (err == -EINTR)
 		return lab_refuse(run, err, "cancelled by a signal");
@@ -1024,8 +1025,10 @@ static int charge_held(struct lab_run *run, struct lab_pool *pool)
 	if (err)
 		return err;
 	if (pool->source.slab_bytes && pool->nr_looked == pool->nr_changes) {
-		lower_charge(pool, max_t(size_t, nr_in_all(pool),
-					 div64_u64(held, pool->source.charge_bytes)));
+		nr = nr_in_all(pool);
+		lower_charge(pool, max_t(size_t, nr,
+					 div64_u64(held + nr * tracking,
+						   pool->source.charge_bytes)));
 		publish_counts(pool);
 		pool->nr_looked = pool->nr_changes;
 	}
