@@ -260,3 +260,69 @@ run_list()
 		    $(sed 's/^/-t /' "$dir/list" | tr '\n' ' ')" $GUEST |
 	scripts/tap -s "$dir/status" -c "$dir.count" -t "$dir.times" "$dir/list"
 }
+
+# of_this_tree DIR WORD...: empty DIR, unless it holds what was found out of the same
+# kernel, module and tests, with the same words, and was cut off
+of_this_tree()
+{
+	found=$1
+	shift
+	tree="$* $({ cat "$KCONFIG"; find Kbuild module selftests -type f |
+		LC_ALL=C sort | xargs cat; } | cksum)"
+	[ "$(cat "$found/tree" 2>/dev/null)" != "$tree" ] || return 0
+	rm -rf "$found"
+	mkdir -p "$found"
+	echo "$tree" >"$found/tree"
+}
+
+# parts DIR NAME...: the parts of a long run, as many side by side as there are CPUs.
+# "$0 NAME" does one, and leaves DIR/NAME/passed if it passed; that is not done again.
+# SHARD=2/8 does the second of eight shares.  Fails if a part of the share did; sets
+# "left" to how many parts have not passed yet.  Once there are none, the next run begins
+# anew.
+parts()
+{
+	found=$1
+	shift
+	share=${SHARD:-1/1}
+	case $share in
+	*[!0-9/]* | */*/* | /* | */) share= ;;
+	*/*) [ "${share%/*}" -ge 1 ] && [ "${share%/*}" -le "${share#*/}" ] || share= ;;
+	*) share= ;;
+	esac
+	[ -n "$share" ] || die "SHARD=$SHARD: not like 2/8"
+	nr=0
+	failed=0
+	for name; do
+		nr=$((nr + 1))
+		[ $((nr % ${share#*/})) != $((${share%/*} % ${share#*/})) ] ||
+		[ -e "$found/$name/passed" ] || echo "$name"
+	done | xargs -r -n 1 -P "${JOBS:-$NR_CPUS}" "scripts/${0##*/}" || failed=1
+	left=0
+	for name; do
+		[ -e "$found/$name/passed" ] || left=$((left + 1))
+	done
+	[ $left != 0 ] || rm "$found/tree"
+	return $failed
+}
+
+# guest_part DIR OPTION...: what such a part does: scripts/vm with these options, and a
+# word on how it went
+guest_part()
+{
+	found=$1
+	shift
+	mkdir -p "$found"
+	started=$(now)
+	code=0
+	# shellcheck disable=SC2086 # a list
+	scripts/vm -k "$KIMAGE" -o "$found" "$@" $GUEST >/dev/null || code=$?
+	sed -n '/^not ok/p' "$found/output"
+	verdict="not passed"
+	if [ $code = 0 ]; then
+		: >"$found/passed"
+		verdict=passed
+	fi
+	STEP='' title "$found: $verdict, $(since "$started")"
+	return $code
+}
