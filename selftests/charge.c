@@ -181,7 +181,7 @@ static const char *const empty[] = {
 	"reclaimable size=300", "dma size=300",
 };
 
-#define NR_POOLS	400
+#define NR_POOLS	200
 
 static bool make_pools(const char *make, int nr)
 {

@@ -480,15 +480,16 @@ static long long held_after(long long before)
 	return lab_charged();
 }
 
+/* Seconds for a command; one with a large number can take minutes. */
+#define WHILE_SECONDS	0.5
+
 /*
- * The errno of a command; 255 where it gave no reason, or one where there was none
- * to give.  Where each access to memory is checked, one with a large number can take
- * minutes: it is killed after a moment, for 0.
+ * The errno of a command; 255 if it gave no reason, or one though there was none
+ * to give.  What goes on for longer is killed, for 0.
  */
 static int run_for_a_while(const struct verb *verb, const struct param *param,
 			   long long value)
 {
-	double limit = config_has("CONFIG_KASAN_GENERIC") ? 0.5 : PATIENT_SECONDS;
 	pid_t pid = fork();
 
 	if (!pid) {
@@ -497,7 +498,7 @@ static int run_for_a_while(const struct verb *verb, const struct param *param,
 		_exit(!record->err == !text_of(record, "reason") ? record->err :
 								   255);
 	}
-	if (await_end(pid, limit))
+	if (await_end(pid, WHILE_SECONDS))
 		return exit_code_of(pid);
 	kill_command(pid);
 	return 0;

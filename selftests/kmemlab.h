@@ -1080,14 +1080,19 @@ static inline bool find_line(const char *path, const char *a, const char *b,
 }
 
 /*
- * Address and size of an area, from its row in /proc/vmallocinfo.  False where
- * the address is not hashed as records have it: with kptr_restrict, before the
- * kernel can hash, or where it was told not to (no_hash_pointers, slub_debug).
+ * Address and size of an area, from its row in /proc/vmallocinfo.  False if the
+ * address is not hashed as records have it: with kptr_restrict, before the
+ * kernel can hash, or if it was told not to (no_hash_pointers, slub_debug); or if
+ * records have none, as who knows a few could tell the rest (debug_boot_weak_hash).
  */
 static inline bool parse_area(const char *line, char address[32],
 			      long long *bytes)
 {
+	char args[4096];
+
 	return !read_number("/proc/sys/kernel/kptr_restrict") &&
+	       read_file("/proc/cmdline", args, sizeof(args)) > 0 &&
+	       !strstr(args, "debug_boot_weak_hash") &&
 	       sscanf(line, "0x%31[0-9a-f]-%*s %lld", address, bytes) == 2 &&
 	       strncmp(address, "ffff", 4);
 }
