@@ -267,8 +267,8 @@ of_this_tree()
 {
 	found=$1
 	shift
-	tree="$* $({ cat "$KCONFIG"; find Kbuild module selftests -type f |
-		LC_ALL=C sort | xargs cat; } | cksum)"
+	tree="$* $({ cksum <"${KCONFIG:-/dev/null}"; find Kbuild module selftests -type f |
+		LC_ALL=C sort | xargs cksum; } | cksum)"
 	[ "$(cat "$found/tree" 2>/dev/null)" != "$tree" ] || return 0
 	rm -rf "$found"
 	mkdir -p "$found"

@@ -138,7 +138,7 @@ hold()
 	(cd "$1" && exec sh -c '. scripts/lib.sh; alone .; echo >out/held; exec sleep 100' \
 		scripts/held) &
 	holder=$!
-	for _ in 1 2 3 4 5 6 7 8 9 10; do
+	for _ in $(seq 100); do
 		[ -e "$1/out/held" ] || sleep 0.2
 	done
 }
@@ -149,7 +149,7 @@ second()
 	hold "$tree"
 	in_tree env KERNEL="$release" scripts/build module >"$dir/second" 2>&1 &
 	waiting=$!
-	for _ in 1 2 3 4 5 6 7 8 9 10; do
+	for _ in $(seq 100); do
 		grep -q waiting "$dir/second" || sleep 0.2
 	done
 	in_tree env KMEMLAB_ALONE="$tree/." KERNEL="$release" scripts/build module &&
