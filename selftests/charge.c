@@ -19,7 +19,7 @@
 #define FILL_BYTES	(16 << 20)
 #define FILL_SECONDS	3
 /* How often, where others have allocated or freed too much meanwhile. */
-#define TRIES		4
+#define TRIES		8
 
 LAB_FIXTURE(charge);
 
