@@ -4,7 +4,7 @@
  * allocator, at sizes that do not divide evenly, for pools that are empty, and after what
  * went wrong.
  */
-#include "kmemlab.h"
+#include "grammar.h"
 
 /* Per cent by which a charge may differ from what the kernel counts. */
 #define PERCENT		2
@@ -291,6 +291,98 @@ TEST_F(charge, not_opened)
 			  ->err);
 	EXPECT_EQ(pools, nr_pools());
 	EXPECT_EQ(charge, lab_charged());
+}
+
+/* The same where the budget has room for a part of it only, whichever. */
+TEST_F(charge, no_room)
+{
+	static const char *const make[] = {
+		"slab size=300", "slab_bulk size=300", "slab_magazine size=300",
+		"kmalloc size=300", "vmalloc size=300", "vmap size=300",
+		"mempool size=300 reserve=10", "reclaimable size=300", "dma size=300",
+		"pages order=0", "percpu size=300",
+	};
+	long long charge, left, pools;
+	int i, nr_refused = 0;
+
+	ASSERT_OK("pool.create name=others allocator=pages order=0");
+	left = (read_number(LAB "budget_bytes") - lab_charged()) / PAGE_BYTES;
+	while (left > 16 &&
+	       !run("pool.alloc name=others count=%lld", left / 2 + 1)->err)
+		left = (read_number(LAB "budget_bytes") - lab_charged()) /
+		       (long long)PAGE_BYTES;
+	for (pools = nr_pools(); left > 0; left--) {
+		for (i = 0; i < ARRAY_SIZE(make); i++) {
+			charge = lab_charged();
+			if (run("pool.create name=none allocator=%s", make[i])->err)
+				nr_refused++;
+			else
+				EXPECT_EQ(0, run("pool.destroy name=none")->err);
+			EXPECT_EQ(charge, lab_charged()) TH_LOG("%s", make[i]);
+			EXPECT_EQ(pools, nr_pools()) TH_LOG("%s", make[i]);
+		}
+		if (run("pool.alloc name=others count=1")->err)
+			break;
+	}
+	EXPECT_LT(ARRAY_SIZE(make), nr_refused);
+	ASSERT_OK("pool.destroy name=others");
+}
+
+/* What a number is set to that is to be large, if it may be. */
+#define MANY		20000
+/* A record of many rows takes some, with its copies. */
+#define RECORD_PAGES	64
+
+/* Whether what is gone while a command holds it is charged. */
+static bool is_charged_for(const char *family, const char *command)
+{
+	static struct record record;
+	long long taken, charge = 0;
+	bool held = true;
+	int tries;
+	pid_t pid;
+
+	for (tries = 0; held && may_try(tries); tries++) {
+		taken = read_free_pages();
+		charge = lab_charged();
+		pid = hold(family, command, &record);
+		charge = (lab_charged() - charge) / (long long)PAGE_BYTES;
+		taken -= read_free_pages();
+		held = let_go(pid);
+		if (charge * (100 + PERCENT) / 100 + SLACK_PAGES + RECORD_PAGES >= taken)
+			return true;
+	}
+	say("%s.%s: %lld pages charged, %lld taken", family, command, charge, taken);
+	return !held;
+}
+
+/* What an experiment holds is charged, of few objects and of many. */
+TEST_F_TIMEOUT(charge, while_held, 600)
+{
+	char command[128];
+	int i, k;
+
+	learn_all();
+	for (i = 0; i < nr_verbs; i++) {
+		const struct verb *verb = &verbs[i];
+		const struct param *p;
+
+		for (k = 0; k < verb->nr_params; k++)
+			if (!strcmp(verb->param[k].name, "hold_ms"))
+				break;
+		if (k == verb->nr_params)
+			continue;
+		snprintf(command, sizeof(command), "%s hold_ms=60000", verb->name);
+		EXPECT_TRUE(is_charged_for(verb->family, command));
+		for (k = 0; k < verb->nr_params; k++) {
+			p = &verb->param[k];
+			if (strcmp(p->name, "count") && strcmp(p->name, "slabs"))
+				continue;
+			snprintf(command, sizeof(command), "%s %s=%llu hold_ms=60000",
+				 verb->name, p->name, p->max < MANY ? p->max : MANY);
+			EXPECT_TRUE(is_charged_for(verb->family, command));
+		}
+	}
 }
 
 /* What a pool keeps ready is charged when it is made, and until it goes. */

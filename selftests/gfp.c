@@ -378,6 +378,8 @@ static const struct {
 	{ "5.10", "GFP_ATOMIC", 0xa20, false, true },
 	{ "5.15", "GFP_KERNEL", 0xcc0, true, true },
 	{ "6.12", "GFP_ATOMIC", 0x820, false, true },
+	{ "5.15", "GFP_TRANSHUGE_LIGHT", 0x1c20ca, false, false },
+	{ "6.1", "GFP_TRANSHUGE|__GFP_THISNODE", 0x3c24ca, true, false },
 	{ "4.14", "GFP_KERNEL|__GFP_NOWARN|__GFP_NORETRY", 0x14012c0, true, true },
 };
 
@@ -406,18 +408,40 @@ TEST_F(gfp, decode_old)
 	}
 	EXPECT_EQ(EINVAL, run("gfp.decode text=__GFP_WAIT kernel=4.14")->err);
 	EXPECT_EQ(EINVAL, run("gfp.decode text=GFP_NONE")->err);
+	EXPECT_EQ(EINVAL, run("gfp.decode text=__GFP_RECLAIM kernel=3.16")->err);
+	EXPECT_EQ(EINVAL, run("gfp.decode text=GFP_TRANSHUGE kernel=4.14")->err);
 	EXPECT_EQ(EINVAL, run("gfp.decode text=GFP_KERNEL bits=1")->err);
 	EXPECT_EQ(ERANGE, run("gfp.decode bits=1 kernel=2.6")->err);
 	EXPECT_EQ(EINVAL, run("gfp.decode bits=1 kernel=new")->err);
 }
 
-/* Without another kernel's they are this one's, and the record says so. */
+/*
+ * Without another kernel's they are this one's, and the record says so.  Each name that
+ * the tracer has for a mask is that mask, by this kernel and by what is known of its
+ * release.
+ */
 TEST_F(gfp, decode_text)
 {
+	static struct gfp_name names[NAMES_MAX];
+	int nr = read_gfp_names(names), i;
 	struct utsname name;
-	struct record *record = run("gfp.decode text=GFP_KERNEL|__GFP_COMP");
+	struct record *record;
+	char bits[32];
 
 	uname(&name);
+	name.release[strcspn(name.release, "-+")] = '\0';
+	for (i = 0; i < 2 * nr; i++) {
+		struct gfp_name *wanted = &names[i / 2];
+
+		record = i % 2 ? run("gfp.decode text=%s kernel=%s", wanted->name,
+				     name.release) :
+				 run("gfp.decode text=%s", wanted->name);
+		snprintf(bits, sizeof(bits), "%#lx", wanted->bits);
+		EXPECT_TRUE(cell_is(record, "asked", "bits", bits))
+		TH_LOG("%s: %s, not %s", wanted->name, text_of(record, "asked"), bits);
+	}
+	uname(&name);
+	record = run("gfp.decode text=GFP_KERNEL|__GFP_COMP");
 	ASSERT_EQ(0, record->err);
 	EXPECT_TRUE(text_is(record, "kernel", name.release));
 	/* By the kernel's own words. */

@@ -440,6 +440,7 @@ static const struct record *run_with(const struct verb *verb,
 TEST_F(interface, ranges)
 {
 	static struct state before, after;
+	const struct record *record;
 	int i, k, nr_ranges = 0;
 
 	learn_all();
@@ -452,7 +453,12 @@ TEST_F(interface, ranges)
 
 			nr_ranges++;
 			if (p->type != NUMBER) {
-				EXPECT_EQ(EINVAL, run_with(verb, p, "no-such", 0)->err)
+				record = run_with(verb, p, "no-such", 0);
+				EXPECT_EQ(EINVAL, record->err)
+				TH_LOG("%s.%s %s", verb->family, verb->name, p->name);
+				/* The name in the listing is one that it takes. */
+				EXPECT_EQ(NULL, strstr(text_of(record, "reason") ?: "",
+						       "unknown parameter"))
 				TH_LOG("%s.%s %s", verb->family, verb->name, p->name);
 				continue;
 			}

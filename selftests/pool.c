@@ -399,6 +399,31 @@ TEST_F(pool, destroy_killed)
 	EXPECT_EQ(left, number_of(run("pool.destroy name=half"), "nr_freed"));
 }
 
+#define NR_LOOKS	500
+
+/* Looking at what is held takes nothing that stays. */
+TEST_F(pool, held_again)
+{
+	long long lost;
+	int i, tries;
+
+	ASSERT_OK("pool.create name=looked allocator=slab size=256");
+	ASSERT_OK("pool.alloc name=looked count=100");
+	for (tries = 0; may_try(tries); tries++) {
+		lost = unused_pages();
+		for (i = 0; i < NR_LOOKS; i++) {
+			run("pool.free name=looked count=1");
+			run("pool.alloc name=looked count=1");
+			EXPECT_LT(0, pool_number("looked", "held_bytes"));
+		}
+		lost -= unused_pages();
+		if (lost < NR_LOOKS / 10)
+			break;
+	}
+	EXPECT_LT(tries, QUIET_TRIES) TH_LOG("%lld pages", lost);
+	ASSERT_OK("pool.destroy name=looked");
+}
+
 /* Half-empty slabs stay with their cache, and so what is charged for them. */
 TEST_F(pool, charge_for_slabs)
 {

@@ -35,8 +35,8 @@
 static const char unknown[] = "unknown";
 
 /*
- * Says what @bytes at @memory hold.  A cache keeps a pointer in a free object, and
- * poison may end with another byte.
+ * Says what @bytes at @memory hold, if that has a name.  A cache keeps a pointer in a
+ * free object, and poison may end with another byte.
  */
 static void name_contents(char word[OBSERVED_SIZE], const void *memory,
 			  size_t bytes)
@@ -44,7 +44,6 @@ static void name_contents(char word[OBSERVED_SIZE], const void *memory,
 	const u8 *byte = memory;
 	size_t i, nr_left = 0;
 
-	strscpy(word, unknown, OBSERVED_SIZE);
 	/* KMSAN would report each byte that nobody has written. */
 	if (IS_ENABLED(CONFIG_KMSAN))
 		return;

@@ -931,7 +931,8 @@ static void ask_for(struct lab_run *run, const char *row,
 /* The zone that the command names, or one that is small. */
 static int choose_zone(struct lab_run *run, struct buddy_split_zone *b)
 {
-	static const gfp_t gfp[] = { 0, GFP_DMA, GFP_DMA32, 0 };
+	/* As the words of zone= are numbered; of 0 the lab chooses. */
+	static const gfp_t gfp[] = { [1] = GFP_DMA, GFP_DMA32, 0 };
 	unsigned int which = lab_number(run, "zone");
 	unsigned int nid = lab_number(run, "node");
 	int err;

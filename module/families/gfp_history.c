@@ -81,18 +81,25 @@ static const struct {
 #define MAY_SLEEP	"__GFP_WAIT|__GFP_DIRECT_RECLAIM|__GFP_KSWAPD_RECLAIM"
 #define MAY_ALL		MAY_SLEEP "|__GFP_IO|__GFP_FS"
 
-/* What is asked for with several flags at once, the most first. */
+#define MOVABLE		"__GFP_IO|__GFP_FS|__GFP_HARDWALL|__GFP_HIGHMEM|__GFP_MOVABLE"
+#define HUGE_LIGHT	MOVABLE "|__GFP_COMP|__GFP_NOMEMALLOC|__GFP_NOWARN"
+
+/* What is asked for with several flags at once, the most first; the first release. */
 static const struct {
 	const char *name;
 	const char *flags;
+	unsigned int since;
 } gfp_combinations[] = {
+	{ "GFP_TRANSHUGE", HUGE_LIGHT "|__GFP_DIRECT_RECLAIM", RELEASE(5, 1) },
+	{ "GFP_TRANSHUGE_LIGHT", HUGE_LIGHT, RELEASE(5, 1) },
 	{ "GFP_HIGHUSER_MOVABLE",
-	  MAY_ALL "|__GFP_HARDWALL|__GFP_HIGHMEM|__GFP_MOVABLE" },
+	  MAY_SLEEP "|" MOVABLE },
 	{ "GFP_HIGHUSER", MAY_ALL "|__GFP_HARDWALL|__GFP_HIGHMEM" },
 	{ "GFP_USER", MAY_ALL "|__GFP_HARDWALL" },
 	{ "GFP_KERNEL_ACCOUNT", MAY_ALL "|__GFP_ACCOUNT" },
 	{ "GFP_KERNEL", MAY_ALL },
 	{ "GFP_NOFS", MAY_SLEEP "|__GFP_IO" },
+	{ "__GFP_RECLAIM", MAY_SLEEP, RELEASE(4, 4) },
 	{ "GFP_NOIO", MAY_SLEEP },
 	{ "GFP_ATOMIC", "__GFP_HIGH|__GFP_ATOMIC|__GFP_KSWAPD_RECLAIM" },
 	{ "GFP_NOWAIT", "__GFP_KSWAPD_RECLAIM" },
@@ -198,7 +205,8 @@ bool gfp_bits_of_text(unsigned int version, const char *text, u32 *bits,
 	for (*bits = 0; *text; text += len + (text[len] == '|')) {
 		len = strcspn(text, "|");
 		for (i = 0; i < ARRAY_SIZE(gfp_combinations); i++)
-			if (name_is(gfp_combinations[i].name, text, len))
+			if (version >= gfp_combinations[i].since &&
+			    name_is(gfp_combinations[i].name, text, len))
 				break;
 		bit = i < ARRAY_SIZE(gfp_combinations) ?
 		      bits_of_flags(version, gfp_combinations[i].flags) :
@@ -228,7 +236,8 @@ void gfp_text_of_bits(unsigned int version, u32 bits, char text[GFP_TEXT_SIZE])
 
 	for (i = 0; i < ARRAY_SIZE(gfp_combinations); i++) {
 		set = bits_of_flags(version, gfp_combinations[i].flags);
-		if (!set || (bits & set) != set || is_later(version, i, set))
+		if (!set || (bits & set) != set || version < gfp_combinations[i].since ||
+		    is_later(version, i, set))
 			continue;
 		len += scnprintf(text + len, GFP_TEXT_SIZE - len, "%s%s",
 				 len ? "|" : "", gfp_combinations[i].name);

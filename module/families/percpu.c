@@ -84,7 +84,7 @@ static int percpu_copies(struct lab_run *run)
 	u64 __percpu *object;
 	int err;
 
-	err = lab_charge(run, copies_bytes(sizeof(*object)));
+	err = lab_charge(run, object_bytes(sizeof(*object)));
 	if (err)
 		return err;
 	object = alloc_percpu_gfp(u64, GFP_LAB);
@@ -126,7 +126,7 @@ static int percpu_dynamic(struct lab_run *run)
 
 	err = check_align(run);
 	if (!err)
-		err = lab_charge(run, count * (copies_bytes(ALIGN(size, align)) +
+		err = lab_charge(run, count * (object_bytes(ALIGN(size, align)) +
 					       sizeof(*object)));
 	if (err)
 		return err;
@@ -312,7 +312,7 @@ static int percpu_counter(struct lab_run *run)
 	count->steps = lab_number(run, "steps");
 	init_completion(&count->done);
 	/* A counter and a number for each CPU, and threads with a stack each. */
-	err = lab_charge(run, copies_bytes(sizeof(s32) + sizeof(u64)) +
+	err = lab_charge(run, object_bytes(sizeof(s32) + sizeof(u64)) +
 				      num_online_cpus() * THREAD_SIZE);
 	if (err)
 		goto free;
