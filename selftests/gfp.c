@@ -415,6 +415,58 @@ TEST_F(gfp, decode_old)
 	EXPECT_EQ(EINVAL, run("gfp.decode bits=1 kernel=new")->err);
 }
 
+/* Releases before and after which a flag came, went or moved (include/linux/gfp.h). */
+static const char *const releases[] = {
+	"3.10", "3.19", "4.0", "4.1", "4.3", "4.4", "4.5", "4.9", "4.10", "4.11", "4.12",
+	"4.13", "4.14", "4.15", "4.17", "4.18", "5.0", "5.1", "5.13", "5.14", "6.2", "6.3",
+};
+
+/* Bits that had no flag in some of them. */
+static bool had_no_flag(const char *release, int bit)
+{
+	static const struct {
+		const char *release;
+		int bit;
+	} holes[] = {
+		{ "4.0", 20 }, { "4.15", 8 }, { "4.15", 21 }, { "4.17", 8 }, { "4.17", 21 },
+		{ "6.3", 9 },
+	};
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(holes); i++)
+		if (holes[i].bit == bit && !strcmp(holes[i].release, release))
+			return true;
+	return false;
+}
+
+/* Each bit of each release has one name, which has that bit there. */
+TEST_F(gfp, decode_each)
+{
+	char bits[16], name[64];
+	struct record *record;
+	const char *row;
+	int i, bit;
+
+	for (i = 0; i < ARRAY_SIZE(releases); i++)
+		for (bit = 0; bit < 24; bit++) {
+			snprintf(bits, sizeof(bits), "%#x", 1 << bit);
+			record = run("gfp.decode bits=%s kernel=%s", bits, releases[i]);
+			row = strstr(text_of(record, "asked") ?: "", "names=");
+			ASSERT_NE(NULL, row);
+			ASSERT_EQ(1, sscanf(row, "names=%63s", name));
+			EXPECT_EQ(had_no_flag(releases[i], bit), !strcmp(name, bits))
+			TH_LOG("%s of %s: %s", bits, releases[i], name);
+			EXPECT_EQ(NULL, strchr(name, '|'))
+			TH_LOG("%s of %s: %s", bits, releases[i], name);
+			if (!strcmp(name, bits))
+				continue;
+			record = run("gfp.decode text=%s kernel=%s", name, releases[i]);
+			EXPECT_TRUE(cell_is(record, "asked", "bits", bits))
+			TH_LOG("%s of %s: %s", name, releases[i],
+			       text_of(record, "asked"));
+		}
+}
+
 /*
  * Without another kernel's they are this one's, and the record says so.  Each name that
  * the tracer has for a mask is that mask, by this kernel and by what is known of its

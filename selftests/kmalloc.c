@@ -40,9 +40,14 @@ TEST_F(kmalloc, classes)
 	static int class_of[LARGEST_CLASS + 1];
 	struct record *record = run("kmalloc.classes");
 	int n = read_classes(class_of), rows = 0, waste = 0, size;
+	const char *row;
 
 	ASSERT_EQ(0, record->err);
 	ASSERT_GT(n, 1);
+	for (row = record->text; (row = strstr(row, "\nclass.")); row++)
+		rows++;
+	EXPECT_EQ(n, rows);
+	rows = 0;
 	for (size = 1; size <= LARGEST_CLASS; size++) {
 		int class = class_of[size];
 		char row[32];
