@@ -356,7 +356,16 @@ static bool is_charged_for(const char *family, const char *command)
 	return !held;
 }
 
-/* What an experiment holds is charged, of few objects and of many. */
+static bool has_param(const struct verb *verb, const char *name)
+{
+	int i;
+
+	for (i = 0; i < verb->nr_params && strcmp(verb->param[i].name, name); i++)
+		;
+	return i < verb->nr_params;
+}
+
+/* What an experiment holds is charged: of few objects, and of many of an odd size. */
 TEST_F_TIMEOUT(charge, while_held, 600)
 {
 	char command[128];
@@ -367,10 +376,7 @@ TEST_F_TIMEOUT(charge, while_held, 600)
 		const struct verb *verb = &verbs[i];
 		const struct param *p;
 
-		for (k = 0; k < verb->nr_params; k++)
-			if (!strcmp(verb->param[k].name, "hold_ms"))
-				break;
-		if (k == verb->nr_params)
+		if (!has_param(verb, "hold_ms"))
 			continue;
 		snprintf(command, sizeof(command), "%s hold_ms=60000", verb->name);
 		EXPECT_TRUE(is_charged_for(verb->family, command));
@@ -378,8 +384,9 @@ TEST_F_TIMEOUT(charge, while_held, 600)
 			p = &verb->param[k];
 			if (strcmp(p->name, "count") && strcmp(p->name, "slabs"))
 				continue;
-			snprintf(command, sizeof(command), "%s %s=%llu hold_ms=60000",
-				 verb->name, p->name, p->max < MANY ? p->max : MANY);
+			snprintf(command, sizeof(command), "%s %s=%llu%s hold_ms=60000",
+				 verb->name, p->name, p->max < MANY ? p->max : MANY,
+				 has_param(verb, "size") ? " size=700" : "");
 			EXPECT_TRUE(is_charged_for(verb->family, command));
 		}
 	}
