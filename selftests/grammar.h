@@ -67,7 +67,8 @@ static inline bool parse_param(const char *line, struct param *param)
 	}
 	if (!strcmp(values, "NAME") || !strcmp(values, "TEXT")) {
 		param->type = WORD;
-		return true;
+		/* If there is a default it is none, and no number. */
+		return param->required || strstr(line, "[]\n");
 	}
 	param->type = CHOICE;
 	while ((word = strsep(&rest, "|"))) {

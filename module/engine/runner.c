@@ -397,7 +397,7 @@ static void show_param(struct lab_record *record, const struct lab_param *param)
 	else if (param->type == LAB_CHOICE)
 		record_text(record, "", "    %s=%s  %s [%s]", param->name,
 			    values, param->help, param->choices[param->def]);
-	else if (param->type == LAB_TEXT)
+	else if (param->type != LAB_NUMBER)
 		record_text(record, "", "    %s=%s  %s []", param->name, values,
 			    param->help);
 	else
