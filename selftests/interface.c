@@ -412,7 +412,7 @@ TEST_F(interface, reason_in_log)
 TEST_F(interface, fingerprint)
 {
 	static struct record record;
-	char release[64];
+	char release[64], line[4096];
 
 	ASSERT_LT(0, read_file(LAB "fingerprint", record.text,
 			       sizeof(record.text)));
@@ -422,6 +422,10 @@ TEST_F(interface, fingerprint)
 	EXPECT_EQ(sysconf(_SC_NPROCESSORS_ONLN), number_of(&record, "nr_cpus"));
 	EXPECT_EQ(sysconf(_SC_PAGESIZE), number_of(&record, "page_bytes"));
 	EXPECT_EQ(NR_ORDERS - 1, number_of(&record, "max_order"));
+	/* What a processor has that counts, or else the kernel's clock. */
+	EXPECT_TRUE(text_is(&record, "counter",
+			    find_line("/proc/cpuinfo", "flags", " tsc ", line, sizeof(line)) ?
+			    "tsc" : "ktime"));
 	EXPECT_EQ(2, read_number(LAB "abi_version"));
 }
 
@@ -656,6 +660,9 @@ TEST_F_TIMEOUT(interface, listing, PATIENT_SECONDS)
 		const struct verb *verb = verb_called(name);
 
 		nr_listed--;
+		/* Nothing keeps the task on the CPU that it was on; it would wait here. */
+		EXPECT_TRUE(pin_to_cpu(nr_listed % sysconf(_SC_NPROCESSORS_ONLN)))
+		TH_LOG("%s", name);
 		/* Others need a device, or locks that do not sleep. */
 		EXPECT_TRUE(!record->err || record->err == EOPNOTSUPP)
 		TH_LOG("%s: %s", name, text_of(record, "reason"));
