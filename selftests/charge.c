@@ -132,20 +132,13 @@ static void let_all_go(const char *const *caches)
 	} while (llabs(pages - before) > SLACK_PAGES / 4 && may_try(++tries));
 }
 
-/*
- * Where KASAN is, what commands have freed stays with those that are in use, a little of
- * each size, and so does what kmemleak notes of it.
- */
+/* Where KASAN is, what kmemleak has noted of what is freed stays with what is in use. */
 static void settle(void)
 {
-	static const char *const freed[] = {
-		"kmalloc-8", "kmalloc-16", "kmalloc-32", "kmalloc-64", "kmalloc-96",
-		"kmalloc-128", "kmalloc-192", "kmalloc-256", "kmalloc-512", "kmalloc-1k",
-		"kmalloc-2k", "kmalloc-4k", "kmalloc-8k", "filp", "kmemleak_object", NULL
-	};
+	static const char *const notes[] = { "kmemleak_object", NULL };
 
-	if (config_has("CONFIG_KASAN_GENERIC"))
-		let_all_go(freed);
+	if (has_kmemleak())
+		let_all_go(notes);
 }
 
 /* Objects are charged what they take. */
