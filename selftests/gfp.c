@@ -381,6 +381,8 @@ static const struct {
 	{ "5.10", "GFP_ATOMIC", 0xa20, false, true },
 	{ "5.15", "GFP_KERNEL", 0xcc0, true, true },
 	{ "6.12", "GFP_ATOMIC", 0x820, false, true },
+	{ "6.1", "GFP_NOWAIT", 0x800, false, true },
+	{ "6.12", "GFP_NOWAIT", 0x2800, false, true },
 	{ "5.15", "GFP_TRANSHUGE_LIGHT", 0x1c20ca, false, false },
 	{ "6.1", "GFP_TRANSHUGE|__GFP_THISNODE", 0x3c24ca, true, false },
 	{ "4.14", "GFP_KERNEL|__GFP_NOWARN|__GFP_NORETRY", 0x14012c0, true, true },

@@ -84,11 +84,15 @@ static const struct {
 #define MOVABLE		"__GFP_IO|__GFP_FS|__GFP_HARDWALL|__GFP_HIGHMEM|__GFP_MOVABLE"
 #define HUGE_LIGHT	MOVABLE "|__GFP_COMP|__GFP_NOMEMALLOC|__GFP_NOWARN"
 
-/* What is asked for with several flags at once, the most first; the first release. */
+/*
+ * What is asked for with several flags at once, the most first; the first release that
+ * had it so, and the first that no longer did, 0 if all do.
+ */
 static const struct {
 	const char *name;
 	const char *flags;
 	unsigned int since;
+	unsigned int until;
 } gfp_combinations[] = {
 	{ "GFP_TRANSHUGE", HUGE_LIGHT "|__GFP_DIRECT_RECLAIM", RELEASE(5, 1) },
 	{ "GFP_TRANSHUGE_LIGHT", HUGE_LIGHT, RELEASE(5, 1) },
@@ -102,7 +106,8 @@ static const struct {
 	{ "__GFP_RECLAIM", MAY_SLEEP, RELEASE(4, 4) },
 	{ "GFP_NOIO", MAY_SLEEP },
 	{ "GFP_ATOMIC", "__GFP_HIGH|__GFP_ATOMIC|__GFP_KSWAPD_RECLAIM" },
-	{ "GFP_NOWAIT", "__GFP_KSWAPD_RECLAIM" },
+	{ "GFP_NOWAIT", "__GFP_KSWAPD_RECLAIM|__GFP_NOWARN", RELEASE(6, 8) },
+	{ "GFP_NOWAIT", "__GFP_KSWAPD_RECLAIM", 0, RELEASE(6, 8) },
 	{ "GFP_DMA32", "__GFP_DMA32" },
 	{ "GFP_DMA", "__GFP_DMA" },
 };
@@ -147,11 +152,19 @@ static u32 bits_of_flags(unsigned int version, const char *flags)
 	return bits;
 }
 
+/* Whether a combination was that then. */
+static bool was_so(unsigned int version, size_t i)
+{
+	return version >= gfp_combinations[i].since &&
+	       (!gfp_combinations[i].until || version < gfp_combinations[i].until);
+}
+
 /* Of two that had the same flags then, the one further down was there. */
 static bool is_later(unsigned int version, size_t i, u32 bits)
 {
 	while (++i < ARRAY_SIZE(gfp_combinations))
-		if (bits_of_flags(version, gfp_combinations[i].flags) == bits)
+		if (was_so(version, i) &&
+		    bits_of_flags(version, gfp_combinations[i].flags) == bits)
 			return true;
 	return false;
 }
@@ -205,7 +218,7 @@ bool gfp_bits_of_text(unsigned int version, const char *text, u32 *bits,
 	for (*bits = 0; *text; text += len + (text[len] == '|')) {
 		len = strcspn(text, "|");
 		for (i = 0; i < ARRAY_SIZE(gfp_combinations); i++)
-			if (version >= gfp_combinations[i].since &&
+			if (was_so(version, i) &&
 			    name_is(gfp_combinations[i].name, text, len))
 				break;
 		bit = i < ARRAY_SIZE(gfp_combinations) ?
@@ -236,7 +249,7 @@ void gfp_text_of_bits(unsigned int version, u32 bits, char text[GFP_TEXT_SIZE])
 
 	for (i = 0; i < ARRAY_SIZE(gfp_combinations); i++) {
 		set = bits_of_flags(version, gfp_combinations[i].flags);
-		if (!set || (bits & set) != set || version < gfp_combinations[i].since ||
+		if (!set || (bits & set) != set || !was_so(version, i) ||
 		    is_later(version, i, set))
 			continue;
 		len += scnprintf(text + len, GFP_TEXT_SIZE - len, "%s%s",
