@@ -147,8 +147,10 @@ TEST_F(bench, gives_back)
 	for (tries = 0; may_try(tries); tries++) {
 		lost = unused_pages();
 		for (i = 0; i < TIMES; i++) {
-			EXPECT_OK("bench.cost allocator=slab size=64 count=1 runs=1000 spread_ms=0");
-			EXPECT_OK("bench.compare allocator=slab size=64 with=kmalloc count=1 blocks=200");
+			EXPECT_OK("bench.cost allocator=slab size=64 count=1 runs=1000 %s",
+				  "spread_ms=0");
+			EXPECT_OK("bench.compare allocator=slab size=64 with=kmalloc %s",
+				  "count=1 blocks=200");
 		}
 		lost -= unused_pages();
 		if (lost < TIMES)
@@ -156,7 +158,6 @@ TEST_F(bench, gives_back)
 	}
 	EXPECT_LT(tries, QUIET_TRIES) TH_LOG("%lld pages in %d times", lost, TIMES);
 }
-
 
 /* The same command twice: what one finds lies where the other says that it does. */
 TEST_F_TIMEOUT(bench, repeats, 480)

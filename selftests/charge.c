@@ -416,7 +416,6 @@ TEST_F(charge, reserves)
 
 #define NR_KEPT		2000
 
-
 /*
  * After most objects were freed at random, what is held is the slabs that the others lie
  * in, and shrinking gives the rest back, of the charge as well.

@@ -462,7 +462,7 @@ TEST_F(interface, required)
 			if (!p->required)
 				continue;
 			nr++;
-			EXPECT_TRUE(knows_param(run("pool.create name=required allocator=%s %s=no-such",
+			EXPECT_TRUE(knows_param(run("pool.create name=new allocator=%s %s=no",
 						    allocators[i].name, p->name)))
 			TH_LOG("%s %s", allocators[i].name, p->name);
 		}
