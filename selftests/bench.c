@@ -129,13 +129,6 @@ TEST_F(bench, second_clock)
 	EXPECT_GT(elapsed, half);
 }
 
-#define PAIRS		8
-/*
- * Where one interval in twenty is off, chance makes so many pairs of eight disjoint
- * once in two million times: 28 * 0.05 ^ 6.
- */
-#define DISJOINT_MAX	5
-
 #define TIMES		8
 
 /* Each of its arrays has pages of its own then, and gives them back. */
@@ -158,6 +151,13 @@ TEST_F(bench, gives_back)
 	}
 	EXPECT_LT(tries, QUIET_TRIES) TH_LOG("%lld pages in %d times", lost, TIMES);
 }
+
+#define PAIRS		8
+/*
+ * Where one interval in twenty is off, chance makes so many pairs of eight disjoint
+ * once in two million times: 28 * 0.05 ^ 6.
+ */
+#define DISJOINT_MAX	5
 
 /* The same command twice: what one finds lies where the other says that it does. */
 TEST_F_TIMEOUT(bench, repeats, 480)

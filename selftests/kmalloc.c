@@ -40,11 +40,11 @@ TEST_F(kmalloc, classes)
 	static int class_of[LARGEST_CLASS + 1];
 	struct record *record = run("kmalloc.classes");
 	int n = read_classes(class_of), rows = 0, waste = 0, size;
-	const char *row;
+	const char *at;
 
 	ASSERT_EQ(0, record->err);
 	ASSERT_GT(n, 1);
-	for (row = record->text; (row = strstr(row, "\nclass.")); row++)
+	for (at = record->text; (at = strstr(at, "\nclass.")); at++)
 		rows++;
 	EXPECT_EQ(n, rows);
 	rows = 0;

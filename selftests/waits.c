@@ -55,6 +55,7 @@ static void thaw_groups(void)
  * struct waiters - tasks, and what was before they were started
  * @preempt:	when the kernel preempts, "" where it cannot be told
  * @rt_runtime:	how much of the time FIFO tasks have
+ * @rcu_suppress: whether RCU says nothing of who keeps it waiting
  * @nr:		how often two tasks have done what they do, in memory that all share
  * @took:	how long a command was at work, by each clock; likewise
  * @pid:	of the tasks, 0 where it has been waited for
@@ -62,6 +63,7 @@ static void thaw_groups(void)
 struct waiters {
 	char preempt[64];
 	long long rt_runtime;
+	long long rcu_suppress;
 	volatile unsigned long *nr;
 	volatile double *took;
 	pid_t pid[4];
@@ -82,6 +84,7 @@ FIXTURE_SETUP(waits)
 			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	self->w.took = (volatile double *)(self->w.nr + 16);
 	self->w.rt_runtime = read_number(RT_RUNTIME);
+	self->w.rcu_suppress = read_number(RCU_SUPPRESS);
 	read_file(PREEMPT, text, sizeof(text));
 	mode = strchr(text, '(');
 	if (mode)
@@ -108,7 +111,7 @@ FIXTURE_TEARDOWN(waits)
 	if (self->w.preempt[0])
 		write_file(PREEMPT, self->w.preempt);
 	write_number(RT_RUNTIME, self->w.rt_runtime);
-	write_number(RCU_SUPPRESS, 0);
+	write_number(RCU_SUPPRESS, self->w.rcu_suppress);
 	if (!access(SHRINK, F_OK))
 		run("pool.destroy name=waits");
 }
