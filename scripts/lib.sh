@@ -23,12 +23,13 @@ export LC_ALL=C
 
 # Whoever is started from outside has a keeper: the process that outsiders know does
 # nothing but wait, and the work is done by another in a session of its own.  Told to end
-# it ends that whole session at once, takes away what it had in $TEMP, and says nothing.
-# So no other script catches a signal: a shell that does outlives what it waits for, and
-# says what has become of it.  One at a terminal (KEEPER=none) has the terminal.
+# it ends that whole session at once, takes away what it had in $KMEMLAB_TEMP, and says
+# nothing.  So no other script catches a signal: a shell that does outlives what it waits
+# for, and says what has become of it.  One at a terminal (KMEMLAB_KEEPER=none) has the
+# terminal.  The names are ours, as compilers and the like read $TEMP.
 keep()
 {
-	export KEEPER=$$ TEMP="$PWD/out/temp.$$"
+	export KMEMLAB_KEEPER=$$ KMEMLAB_TEMP="$PWD/out/temp.$$"
 	for left in out/temp.*; do
 		kill -0 "${left##*.}" 2>/dev/null || rm -rf "$left"
 	done
@@ -43,7 +44,7 @@ keep()
 	exec 3<&-
 	status=0
 	wait "$kept" || status=$?
-	rm -rf "$TEMP"
+	rm -rf "$KMEMLAB_TEMP"
 	exit $status
 }
 
@@ -58,12 +59,12 @@ let_go()
 		sleep 0.1
 	done 2>/dev/null
 	[ -z "$kept" ] || kill -KILL "-$kept" 2>/dev/null || true
-	rm -rf "$TEMP"
+	rm -rf "$KMEMLAB_TEMP"
 	exit "$1"
 }
 
 # For a script of this tree, not for a shell that reads this file.
-if [ -z "${KEEPER:-}" ]; then
+if [ -z "${KMEMLAB_KEEPER:-}" ]; then
 	case $0 in
 	/*) self=$0 ;;
 	*) self=${OLDPWD:-.}/$0 ;;
@@ -72,7 +73,7 @@ if [ -z "${KEEPER:-}" ]; then
 	"$(readlink -f .)"/*) [ ! -x "$self" ] || keep "$self" "$@" ;;
 	esac
 fi
-TEMP=${TEMP:-$PWD/out/temp.$$}
+KMEMLAB_TEMP=${KMEMLAB_TEMP:-$PWD/out/temp.$$}
 
 die()
 {

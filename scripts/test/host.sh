@@ -176,9 +176,20 @@ cached()
 		KERNEL="$release" "$tree/scripts/kernel"
 }
 
+# What scripts start has no variable of ours that it could take for its own.
+environment()
+{
+	printf '%s\n' '#!/bin/sh' '. scripts/lib.sh' env >"$tree/scripts/environment"
+	chmod 755 "$tree/scripts/environment"
+	(cd "$tree" && env -i PATH="$PATH" scripts/environment) >"$dir/environment" ||
+		return
+	! sed 's/=.*//' "$dir/environment" |
+		grep -v -x -E '_|PATH|PWD|OLDPWD|LC_ALL|KMEMLAB_[A-Z]+' && echo right
+}
 
 running=$(uname -r)
-echo "1..14"
+echo "1..15"
+expect environment 0 '^right$' environment
 expect odd_cache 0 '^right$' odd_cache
 expect odd_install 0 '^right$' installs "$dir/$odd"
 expect install_says 0 "^modprobe -d '$dir/root' kmemlab  # for $release (KERNEL=$release" \

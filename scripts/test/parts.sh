@@ -7,7 +7,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 
-unset SHARD JOBS KEEPER KMEMLAB_ALONE TEMP STEP
+unset SHARD JOBS KMEMLAB_KEEPER KMEMLAB_ALONE KMEMLAB_TEMP STEP
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 mkdir -p "$dir/scripts" "$dir/module" "$dir/selftests"
