@@ -364,9 +364,6 @@ TEST_F_TIMEOUT(charge, while_held, 600)
 	char command[128];
 	int i, k;
 
-	/* Of what debugging adds to an object only pools are charged. */
-	if (is_debugged("kmalloc-64"))
-		SKIP(return, "charge.while_held: slabs are debugged");
 	learn_all();
 	for (i = 0; i < nr_verbs; i++) {
 		const struct verb *verb = &verbs[i];

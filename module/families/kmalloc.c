@@ -171,6 +171,24 @@ static void shrink_dma_caches(void)
 #endif
 }
 
+/* Objects of each type, in whole slabs, of which each CPU takes its own. */
+static int charge_types(struct lab_run *run, size_t size, unsigned int count)
+{
+	struct lab_footprint each;
+	int i, err = 0;
+
+	for (i = 0; !err && i < ARRAY_SIZE(types); i++) {
+		if (!has_type(i))
+			continue;
+		err = footprint_of_kmalloc(run, size, types[i].gfp, &each);
+		if (!err)
+			err = lab_charge(run, (u64)count * (each.bytes +
+							    sizeof(void *)) +
+					      nr_cpu_ids * each.slab_bytes);
+	}
+	return err;
+}
+
 static int kmalloc_types(struct lab_run *run)
 {
 	unsigned int count = lab_number(run, "count");
@@ -179,15 +197,14 @@ static int kmalloc_types(struct lab_run *run)
 	void **object;
 	int err;
 
-	/* Whole slabs are taken, and each CPU takes its own. */
-	err = lab_charge(run, (u64)nr * (kmalloc_size_roundup(size) +
-					 sizeof(*object)) +
-			      ARRAY_SIZE(types) * nr_cpu_ids * SLAB_MAX_BYTES);
+	err = charge_types(run, size, count);
 	if (err)
-		return err;
+		goto shrink;
 	object = kvcalloc(nr, sizeof(*object), GFP_LAB);
-	if (!object)
-		return -ENOMEM;
+	if (!object) {
+		err = -ENOMEM;
+		goto shrink;
+	}
 	for (i = 0; !err && i < ARRAY_SIZE(types); i++) {
 		void **first = object + i * count;
 
@@ -206,6 +223,7 @@ static int kmalloc_types(struct lab_run *run)
 	for (i = 0; i < nr; i++)
 		kfree(object[i]);
 	kvfree(object);
+shrink:
 	shrink_dma_caches();
 	return err;
 }

@@ -10,6 +10,7 @@
 #include "core/cgroup.h"
 #include "core/context.h"
 #include "core/family.h"
+#include "core/footprint.h"
 
 #define KMALLOC_BYTES	1024
 #define AREA_BYTES	(16 * PAGE_SIZE)
@@ -98,17 +99,20 @@ static int memcg_charge(struct lab_run *run)
 	const struct memcg_kind *kind = &kinds[which];
 	size_t nr = DIV_ROUND_UP(lab_number(run, "bytes"), kind->bytes);
 	size_t copies = which == KIND_PERCPU ? num_possible_cpus() : 1;
+	struct lab_footprint each = { .bytes = kind->bytes * copies };
 	s64 charged = cgroup_pages();
 	gfp_t gfp = GFP_LAB;
 	size_t held = 0;
 	void **objects;
-	int err;
+	int err = 0;
 
 	if (lab_number(run, "account"))
 		gfp |= __GFP_ACCOUNT;
+	if (which == KIND_KMALLOC)
+		err = footprint_of_kmalloc(run, kind->bytes, 0, &each);
 	/* Twice over: who pays is noted for each, of percpu for each 4 bytes. */
-	err = lab_charge(run, 2 * nr * (kind->bytes * copies +
-					sizeof(*objects)));
+	if (!err)
+		err = lab_charge(run, 2 * nr * (each.bytes + sizeof(*objects)));
 	if (err)
 		return err;
 	objects = kvcalloc(nr, sizeof(*objects), GFP_LAB);

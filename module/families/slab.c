@@ -144,21 +144,19 @@ static int make_cache(struct lab_run *run, struct slab_objects *set,
 static int make_objects(struct lab_run *run, struct slab_objects *set,
 			const struct slab_wish *wish, unsigned int count)
 {
-	unsigned int spacing = ALIGN(wish->size, max_t(unsigned int, wish->align,
-						       sizeof(void *)));
+	struct lab_footprint each;
 	int err;
 
-	/*
-	 * Whole slabs are taken, of at most an order-3 block each, and each CPU
-	 * takes its own.
-	 */
-	err = lab_charge(run, (u64)count * (spacing + sizeof(void *)) +
-				      nr_cpu_ids * SLAB_MAX_BYTES);
-	if (!err)
-		err = make_cache(run, set, wish);
+	err = make_cache(run, set, wish);
 	if (err)
 		return err;
-	err = get_objects(run, set, count);
+	err = footprint_of_cache(run, set->cache, &each);
+	/* Whole slabs are taken, and each CPU takes its own. */
+	if (!err)
+		err = lab_charge(run, (u64)count * (each.bytes + sizeof(void *)) +
+				      nr_cpu_ids * each.slab_bytes);
+	if (!err)
+		err = get_objects(run, set, count);
 	if (err)
 		kmem_cache_destroy(set->cache);
 	return err;
@@ -1492,12 +1490,14 @@ static int show_kfree_rcu(struct lab_run *run, struct slab_crowd *crowd)
 static int slab_rcu(struct lab_run *run)
 {
 	unsigned int nr = lab_number(run, "blocks");
+	struct lab_footprint deferred;
 	struct slab_crowd *crowd;
 	int err;
 
-	err = lab_charge(run, nr * RCU_BLOCK_BYTES +
-			 RCU_CROWD * (sizeof(struct slab_deferred) +
-				      sizeof(void *)));
+	err = footprint_of_kmalloc(run, sizeof(struct slab_deferred), 0, &deferred);
+	if (!err)
+		err = lab_charge(run, nr * RCU_BLOCK_BYTES +
+				      RCU_CROWD * (deferred.bytes + sizeof(void *)));
 	if (err)
 		return err;
 	crowd = kvzalloc(struct_size(crowd, object, nr + RCU_CROWD), GFP_LAB);
