@@ -129,27 +129,25 @@ TEST_F(bench, second_clock)
 	EXPECT_GT(elapsed, half);
 }
 
-#define TIMES		8
-
 /* Each of its arrays has pages of its own then, and gives them back. */
 TEST_F(bench, gives_back)
 {
 	long long lost;
-	int i, tries;
+	int i, tries, times = nr_in_a_row();
 
 	for (tries = 0; may_try(tries); tries++) {
 		lost = unused_pages();
-		for (i = 0; i < TIMES; i++) {
+		for (i = 0; i < times; i++) {
 			EXPECT_OK("bench.cost allocator=slab size=64 count=1 runs=1000 %s",
 				  "spread_ms=0");
 			EXPECT_OK("bench.compare allocator=slab size=64 with=kmalloc %s",
 				  "count=1 blocks=200");
 		}
 		lost -= unused_pages();
-		if (lost < TIMES)
+		if (lost < times)
 			break;
 	}
-	EXPECT_LT(tries, QUIET_TRIES) TH_LOG("%lld pages in %d times", lost, TIMES);
+	EXPECT_LT(tries, QUIET_TRIES) TH_LOG("%lld pages in %d times", lost, times);
 }
 
 #define PAIRS		8

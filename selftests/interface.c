@@ -527,7 +527,7 @@ static long long held_after(long long before)
 }
 
 /* Seconds for a command; one with a large number can take minutes. */
-#define WHILE_SECONDS	0.5
+#define WHILE_SECONDS	0.25
 
 /*
  * The errno of a command; 255 if it gave no reason, or one though there was none

@@ -1111,6 +1111,15 @@ static inline bool has_kmemleak(void)
 	return !access("/sys/kernel/slab/kmemleak_object", F_OK);
 }
 
+/*
+ * How often a command is run in a row: a loss of each time adds up, what else comes
+ * and goes does not.  Where kmemleak is, it tells by name.
+ */
+static inline int nr_in_a_row(void)
+{
+	return has_kmemleak() ? 1 : 4;
+}
+
 /* Whether areas can be found in /proc/vmallocinfo as records name them. */
 static inline bool names_areas(void)
 {

@@ -289,15 +289,6 @@ static bool find_leak(char *line, size_t size)
 	return find_line(KMEMLEAK, "[kmemlab]", "", line, size);
 }
 
-/*
- * How often each is run in a row: a loss of each time adds up, what else comes and goes
- * does not.  Where kmemleak is, it tells by name.
- */
-static int nr_in_a_row(void)
-{
-	return has_kmemleak() ? 1 : 8;
-}
-
 /* Pages that so many commands have not given back, soon after the last has ended. */
 static long long lost_by(const char *name)
 {

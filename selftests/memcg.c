@@ -63,7 +63,8 @@ static long long stat_of(const char *key)
  * What is held, by what memory.stat says while it is; and what is left of it
  * afterwards.  A CPU counts bytes up to a page for itself (mm/memcontrol.c,
  * mod_objcg_state()), and the process that asks is charged for what it is made
- * of, which goes with it.
+ * of, which goes with it: files, and a buffer of seq_file, for which debugging takes
+ * three pages.
  */
 static void check_kind(struct __test_metadata *_metadata,
 		       const struct kind *kind, bool account)
@@ -74,6 +75,8 @@ static void check_kind(struct __test_metadata *_metadata,
 	struct member member;
 	char command[128];
 
+	if (kind->cache && is_debugged(kind->cache))
+		slack *= 4;
 	snprintf(command, sizeof(command),
 		 "charge kind=%s bytes=%lld account=%s hold_ms=60000",
 		 kind->name, kind->bytes, account ? "yes" : "no");

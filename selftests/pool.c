@@ -653,7 +653,7 @@ static int by_place(const void *a, const void *b)
 	return x->offset < y->offset ? -1 : x->offset > y->offset;
 }
 
-#define ROUNDS		160
+#define ROUNDS		80
 #define EACH		500
 #define CTOR_STAMP	0x6b6d656d6c616263ULL	/* module/families/slab.c */
 

@@ -7,9 +7,7 @@
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-CYCLES=100
-# Where each access to memory is checked that takes minutes, and kmemleak looks as well.
-[ -z "$kasan" ] || CYCLES=40
+CYCLES=40
 RUN=/proc/kmemlab/run
 RESULT=/proc/kmemlab/result
 PARAMETERS=/sys/module/kmemlab/parameters

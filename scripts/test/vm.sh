@@ -65,19 +65,20 @@ printf '%s\n' '#!/bin/sh' '[ -e "$0.started" ] || { : >"$0.started"; exit 0; }' 
 chmod 755 $dir/bin/qemu-system-x86_64
 
 echo "1..9"
-# Two at a time: boots are what this costs, and they take a CPU each.
-start panic -c 'echo c >/proc/sysrq-trigger' $base
-start failing -c "$fakes; exit 3" $base
+# Two at a time: boots are what this costs, and they take a CPU each; small machines boot
+# quicker.
+start panic -s -c 'echo c >/proc/sysrq-trigger' $base
+start failing -s -c "$fakes; exit 3" $base
 wait
-start no_verdict -c "$fakes; poweroff -f" $base
-start hang -t 1 -c 'sleep 1000' $base
+start no_verdict -s -c "$fakes; poweroff -f" $base
+start hang -s -t 1 -c 'sleep 1000' $base
 wait
 start boot_hang -b 3 -c true $base $dir/hang.cpio
 start out_of_memory -c 'dd if=/dev/zero of=/dev/null bs=1120M count=1' $base
-start fault -c 'echo "BUG: KASAN: planted" >/dev/kmsg' $base
+start fault -s -c 'echo "BUG: KASAN: planted" >/dev/kmsg' $base
 start usage
 wait
-PATH=$dir/bin:$PATH start second_start -c true $base
+PATH=$dir/bin:$PATH start second_start -s -c true $base
 wait
 
 expect failing 1 "vm: the command failed: exit code 3"
