@@ -424,6 +424,33 @@ TEST_F(pool, held_again)
 	ASSERT_OK("pool.destroy name=looked");
 }
 
+#define NR_FAILS	32
+
+/* An allocation that fails on its way leaves nothing, however often. */
+TEST_F(pool, fails_again)
+{
+	static const char group[] = "kmemlab-fails";
+	long long lost;
+	int i, tries;
+
+	if (!cgroup_make(group))
+		SKIP(return, "pool.fails_again: no memory controller of cgroup v2");
+	ASSERT_OK("pool.create name=fails allocator=reclaimable size=4096");
+	ASSERT_EQ(0, write_file(cgroup_path(group, "memory.max"), "1M"));
+	for (tries = 0; may_try(tries); tries++) {
+		lost = unused_pages();
+		for (i = 0; i < NR_FAILS; i++)
+			EXPECT_EQ(ENOMEM, run_in_group(group, 0,
+						       "pool.alloc name=fails count=1000"));
+		lost -= unused_pages();
+		if (2 * lost < NR_FAILS)
+			break;
+	}
+	EXPECT_LT(tries, QUIET_TRIES) TH_LOG("%lld pages", lost);
+	ASSERT_OK("pool.destroy name=fails");
+	cgroup_clear(group);
+}
+
 /* Half-empty slabs stay with their cache, and so what is charged for them. */
 TEST_F(pool, charge_for_slabs)
 {
