@@ -96,39 +96,52 @@ TEST_F(conditions, merging)
 	EXPECT_OK("pool.destroy name=two");
 }
 
+/* What a measurement of kmalloc says of its cache, the cache itself says. */
+static void holds_for_class(struct __test_metadata *_metadata, int bytes,
+			    const char *cache)
+{
+	struct record *record =
+		run("bench.cost allocator=kmalloc size=%d runs=2 count=9 spread_ms=0",
+		    bytes);
+
+	/* If a call is too long between two interrupts. */
+	if (record->err == EBUSY)
+		return;
+	ASSERT_EQ(0, record->err);
+	EXPECT_EQ(sysfs_number(cache, "slab_size"),
+		  cell_of(record, "conditions", "spacing_bytes"));
+	if (delays_frees())
+		return;
+	EXPECT_TRUE(cell_is(record, "conditions", "reuse",
+			    is_debugged(cache) ? "first" : "last"));
+	EXPECT_EQ(sysfs_number(cache, "poison") > 0,
+		  cell_is(record, "conditions", "fresh", "0x6b"));
+}
+
 /* A cache of kmalloc may have been given checks that no other has. */
 TEST_F(conditions, measured)
 {
-	static const char *const classes[] = { "64", "256", "1k" };
-	static const char *const sizes[] = { "64", "256", "1024" };
-	char cache[64];
-	int i;
-
 	if (sysfs_number("kmalloc-64", "slab_size") < 0)
 		SKIP(return, "conditions.measured: no /sys/kernel/slab");
 	if (config_has("CONFIG_RANDOM_KMALLOC_CACHES"))
 		SKIP(return, "conditions.measured: kmalloc has many caches of a size");
-	for (i = 0; i < ARRAY_SIZE(classes); i++) {
-		struct record *record =
-			run("bench.cost allocator=kmalloc size=%s runs=2 count=9 spread_ms=0",
-			    sizes[i]);
+	holds_for_class(_metadata, 64, "kmalloc-64");
+	holds_for_class(_metadata, 256, "kmalloc-256");
+	holds_for_class(_metadata, 1024, "kmalloc-1k");
+}
 
-		/* Where a call is too long between two interrupts. */
-		if (record->err == EBUSY)
-			continue;
-		ASSERT_EQ(0, record->err);
-		snprintf(cache, sizeof(cache), "kmalloc-%s", classes[i]);
-		EXPECT_EQ(sysfs_number(cache, "slab_size"),
-			  cell_of(record, "conditions", "spacing_bytes"));
-		if (delays_frees())
-			continue;
-		EXPECT_TRUE(cell_is(record, "conditions", "reuse",
-				    is_debugged(cache) ? "first" : "last"))
-		TH_LOG("%s: %s", cache,
-		       cell_text_of(record, "conditions", "reuse"));
-		EXPECT_EQ(sysfs_number(cache, "poison") > 0,
-			  cell_is(record, "conditions", "fresh", "0x6b"));
-	}
+/* A cache in use has slabs with room for one object, each of which fills one. */
+TEST_F(conditions, holes)
+{
+	if (sysfs_number("kmalloc-64", "slab_size") < 0)
+		SKIP(return, "conditions.holes: no /sys/kernel/slab");
+	if (config_has("CONFIG_RANDOM_KMALLOC_CACHES"))
+		SKIP(return, "conditions.holes: kmalloc has many caches of a size");
+	ASSERT_OK("pool.create name=" POOL " allocator=kmalloc size=64");
+	ASSERT_OK("pool.alloc name=" POOL " count=20000");
+	ASSERT_OK("pool.free name=" POOL " count=200 order=random");
+	holds_for_class(_metadata, 64, "kmalloc-64");
+	EXPECT_OK("pool.destroy name=" POOL);
 }
 
 /* By which option, or by which default, is not for the fingerprint to know. */

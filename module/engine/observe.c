@@ -280,31 +280,31 @@ static const char *which_returns(struct sample *sample, size_t other)
 	return same_slab(got, first) ? "first" : "later";
 }
 
+/*
+ * A cache in use has slabs with room for some objects, which are filled first: until a
+ * whole slab is in the sample, the least distance may be more than the spacing.  And an
+ * interrupt may take what was freed.  In both cases, once more.
+ */
 static void watch_slabs(struct sample *sample, struct observed_objects *seen)
 {
 	size_t slab_bytes = page_size(virt_to_head_page(sample->object[0]));
 	size_t most = slab_bytes / sample->source->object_bytes;
-	size_t per_slab, full, last;
+	size_t spacing, per_slab, full;
 	int tries;
 
-	while (sample->nr <= most && take(sample))
+	while ((sample->nr <= most || sample->run < 2) && take(sample))
 		;
-	if (sample->err)
-		return;
-	seen->spacing_bytes = spacing_of(sample);
-	if (!seen->spacing_bytes)
-		return;
-	per_slab = slab_bytes / seen->spacing_bytes;
-	if (per_slab < 2)
-		return;
-	/* An interrupt may take what was freed: then once more. */
 	for (tries = 0; tries < OBSERVE_TRIES; tries++) {
-		full = fill_slab(sample, per_slab);
-		last = full ? fill_slab(sample, per_slab) : 0;
-		if (!last)
+		spacing = sample->err ? 0 : spacing_of(sample);
+		if (!spacing)
 			return;
-		seen->order = is_sequential(sample, per_slab,
-					    seen->spacing_bytes) ?
+		per_slab = slab_bytes / spacing;
+		full = fill_slab(sample, per_slab);
+		if (!full || !fill_slab(sample, per_slab) ||
+		    spacing_of(sample) != spacing)
+			continue;
+		seen->spacing_bytes = spacing;
+		seen->order = is_sequential(sample, per_slab, spacing) ?
 			      "sequential" : "random";
 		seen->reuse = which_returns(sample, full);
 		if (strcmp(seen->reuse, "later"))
@@ -388,10 +388,11 @@ int observe_objects(struct lab_source *source, struct observed_objects *seen)
 		return -ENOMEM;
 	/* On one CPU, which fills a slab before it takes the next. */
 	migrate_disable();
-	sample.err = watch_object(source, seen->fresh);
-	if (!sample.err && take(&sample) &&
-	    PageSlab(virt_to_head_page(sample.object[0])))
+	if (take(&sample) && PageSlab(virt_to_head_page(sample.object[0])))
 		watch_slabs(&sample, seen);
+	/* Last, when no slab is left that one object fills: it would go to another. */
+	if (!sample.err)
+		sample.err = watch_object(source, seen->fresh);
 	while (sample.nr)
 		give(&sample, sample.nr - 1);
 	migrate_enable();
