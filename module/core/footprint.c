@@ -195,6 +195,24 @@ int footprint_of_kmalloc(struct lab_run *run, size_t size, gfp_t gfp,
 	return err ?: sample(run, &sampled, footprint);
 }
 
+/**
+ * footprint_charge() - charge for objects, and for a pointer to each
+ * @run:	the command
+ * @each:	what one takes
+ * @count:	how many
+ *
+ * Objects come in whole slabs, of which each CPU takes its own.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0; -EDQUOT with the reason.
+ */
+int footprint_charge(struct lab_run *run, const struct lab_footprint *each,
+		     unsigned int count)
+{
+	return lab_charge(run, count * (each->bytes + sizeof(void *)) +
+			       nr_cpu_ids * each->slab_bytes);
+}
+
 /* What an object takes of a cache of the kernel's own: of one that is made alike. */
 static int learn_hidden(struct lab_run *run, size_t size, u64 *bytes)
 {

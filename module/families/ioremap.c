@@ -641,12 +641,15 @@ static int ioremap_ram(struct lab_run *run)
 
 /* The allocator */
 
+/* About what the driver core has of a device beside it (drivers/base/base.h). */
+#define DEVICE_PRIVATE_BYTES	256
+
 /* A device that is no hardware, so that every machine has it. */
 static int dma_open(struct lab_source *source, struct lab_run *run,
 		    const char *name)
 {
 	struct platform_device *device;
-	struct lab_footprint structs;
+	struct lab_footprint own, core;
 	u64 bytes;
 	int err;
 
@@ -661,11 +664,13 @@ static int dma_open(struct lab_source *source, struct lab_run *run,
 	source->kept_pages = 1UL << source->order;
 	source->charge_bytes = PAGE_SIZE << source->order;
 	err = footprint_of_kobject(run, device->dev.kobj.sd, &bytes);
-	/* The device, and about as much again that the bus and its core know of it. */
 	if (!err)
-		err = footprint_of_kmalloc(run, sizeof(*device), 0, &structs);
+		err = footprint_of_kmalloc(run, sizeof(*device), 0, &own);
 	if (!err)
-		err = lab_source_charge(source, run, bytes + 2 * structs.bytes);
+		err = footprint_of_kmalloc(run, DEVICE_PRIVATE_BYTES, 0, &core);
+	if (!err)
+		err = lab_source_charge(source, run,
+					bytes + own.bytes + core.bytes);
 	if (err)
 		platform_device_unregister(device);
 	return err;

@@ -171,7 +171,6 @@ static void shrink_dma_caches(void)
 #endif
 }
 
-/* Objects of each type, in whole slabs, of which each CPU takes its own. */
 static int charge_types(struct lab_run *run, size_t size, unsigned int count)
 {
 	struct lab_footprint each;
@@ -182,9 +181,7 @@ static int charge_types(struct lab_run *run, size_t size, unsigned int count)
 			continue;
 		err = footprint_of_kmalloc(run, size, types[i].gfp, &each);
 		if (!err)
-			err = lab_charge(run, (u64)count * (each.bytes +
-							    sizeof(void *)) +
-					      nr_cpu_ids * each.slab_bytes);
+			err = footprint_charge(run, &each, count);
 	}
 	return err;
 }

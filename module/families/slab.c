@@ -151,10 +151,8 @@ static int make_objects(struct lab_run *run, struct slab_objects *set,
 	if (err)
 		return err;
 	err = footprint_of_cache(run, set->cache, &each);
-	/* Whole slabs are taken, and each CPU takes its own. */
 	if (!err)
-		err = lab_charge(run, (u64)count * (each.bytes + sizeof(void *)) +
-				      nr_cpu_ids * each.slab_bytes);
+		err = footprint_charge(run, &each, count);
 	if (!err)
 		err = get_objects(run, set, count);
 	if (err)
