@@ -129,25 +129,20 @@ TEST_F(bench, second_clock)
 	EXPECT_GT(elapsed, half);
 }
 
+static void run_bench(struct __test_metadata *_metadata, const char *command)
+{
+	EXPECT_OK("bench.%s", command);
+}
+
 /* Each of its arrays has pages of its own then, and gives them back. */
 TEST_F(bench, gives_back)
 {
-	long long lost;
-	int i, tries, times = nr_in_a_row();
-
-	for (tries = 0; may_try(tries); tries++) {
-		lost = unused_pages();
-		for (i = 0; i < times; i++) {
-			EXPECT_OK("bench.cost allocator=slab size=64 count=1 runs=1000 %s",
-				  "spread_ms=0");
-			EXPECT_OK("bench.compare allocator=slab size=64 with=kmalloc %s",
-				  "count=1 blocks=200");
-		}
-		lost -= unused_pages();
-		if (2 * lost < times)
-			break;
-	}
-	EXPECT_LT(tries, QUIET_TRIES) TH_LOG("%lld pages in %d times", lost, times);
+	expect_kept(_metadata, run_bench,
+		    "cost allocator=slab size=64 count=1 runs=1000 spread_ms=0",
+		    nr_in_a_row(), PAGE_BYTES);
+	expect_kept(_metadata, run_bench,
+		    "compare allocator=slab size=64 with=kmalloc count=1 blocks=200",
+		    nr_in_a_row(), PAGE_BYTES);
 }
 
 #define PAIRS		8

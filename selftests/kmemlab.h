@@ -1120,6 +1120,33 @@ static inline int nr_in_a_row(void)
 	return has_kmemleak() ? 1 : 4;
 }
 
+/*
+ * What something leaks is lost each time that it is done.  Less than half of what that
+ * would be shows that it leaks nothing; at other times somebody else took pages.
+ */
+static inline void expect_kept(struct __test_metadata *_metadata,
+			       void (*something)(struct __test_metadata *, const char *),
+			       const char *what, int times, size_t leak_bytes)
+{
+	long long before, lost = 0, leaked = times * leak_bytes / PAGE_BYTES;
+	int tries, looks, i;
+
+	for (tries = 0; may_try(tries); tries++) {
+		before = unused_pages();
+		for (i = 0; i < times; i++)
+			something(_metadata, what);
+		/* Some goes a grace period later. */
+		for (looks = 0; looks < LOOKS; looks++) {
+			lost = before - unused_pages();
+			if (2 * lost < leaked)
+				return;
+			usleep(20000);
+		}
+	}
+	EXPECT_GT(leaked, 2 * lost)
+	TH_LOG("%s: %lld pages in %d times", what, lost, times);
+}
+
 /* Whether areas can be found in /proc/vmallocinfo as records name them. */
 static inline bool names_areas(void)
 {

@@ -289,42 +289,21 @@ static bool find_leak(char *line, size_t size)
 	return find_line(KMEMLEAK, "[kmemlab]", "", line, size);
 }
 
-/* Pages that so many commands have not given back, soon after the last has ended. */
-static long long lost_by(const char *name)
+static void run_experiment(struct __test_metadata *_metadata, const char *name)
 {
-	long long lost, before = unused_pages();
-	int looks = 0, i;
-
-	for (i = 0; i < nr_in_a_row(); i++)
-		run("%s", name);
-	/* Some go a grace period later. */
-	while ((lost = before - unused_pages()) > 0 && ++looks < LOOKS)
-		usleep(20000);
-	return lost;
+	run("%s", name);
 }
 
-/*
- * All experiments leave the machine as they found it.  What one of them leaks is
- * lost each time that it runs, so that less than half of that once shows that it does
- * not; at others somebody else took pages, or gave some back.
- */
+/* All experiments leave the machine as they found it. */
 TEST_F_TIMEOUT(ledger, nothing_lost, 480)
 {
 	FILE *file = fopen(LAB "experiments", "r");
 	char name[64], line[256];
-	long long lost = 0;
-	int tries;
 
 	ASSERT_NE(NULL, file);
-	while (next_experiment(file, name)) {
-		for (tries = 0; may_try(tries); tries++) {
-			lost = lost_by(name);
-			if (2 * lost < nr_in_a_row())
-				break;
-		}
-		EXPECT_LT(tries, QUIET_TRIES)
-		TH_LOG("%s: %lld pages in %d times", name, lost, nr_in_a_row());
-	}
+	while (next_experiment(file, name))
+		expect_kept(_metadata, run_experiment, name, nr_in_a_row(),
+			    PAGE_BYTES);
 	fclose(file);
 	if (!access(KMEMLEAK, W_OK))
 		EXPECT_FALSE(find_leak(line, sizeof(line))) TH_LOG("%s", line);

@@ -399,56 +399,40 @@ TEST_F(pool, destroy_killed)
 	EXPECT_EQ(left, number_of(run("pool.destroy name=half"), "nr_freed"));
 }
 
-#define NR_LOOKS	500
+static void look_again(struct __test_metadata *_metadata, const char *pool)
+{
+	run("pool.free name=%s count=1", pool);
+	run("pool.alloc name=%s count=1", pool);
+	EXPECT_LT(0, pool_number(pool, "held_bytes"));
+}
 
 /* Looking at what is held takes nothing that stays. */
 TEST_F(pool, held_again)
 {
-	long long lost;
-	int i, tries;
-
 	ASSERT_OK("pool.create name=looked allocator=slab size=256");
 	ASSERT_OK("pool.alloc name=looked count=100");
-	for (tries = 0; may_try(tries); tries++) {
-		lost = unused_pages();
-		for (i = 0; i < NR_LOOKS; i++) {
-			run("pool.free name=looked count=1");
-			run("pool.alloc name=looked count=1");
-			EXPECT_LT(0, pool_number("looked", "held_bytes"));
-		}
-		lost -= unused_pages();
-		if (lost < NR_LOOKS / 10)
-			break;
-	}
-	EXPECT_LT(tries, QUIET_TRIES) TH_LOG("%lld pages", lost);
+	expect_kept(_metadata, look_again, "looked", 500, 512);
 	ASSERT_OK("pool.destroy name=looked");
 }
 
-#define NR_FAILS	32
+static const char fails[] = "kmemlab-fails";
+
+static void fail_again(struct __test_metadata *_metadata, const char *command)
+{
+	EXPECT_EQ(ENOMEM, run_in_group(fails, 0, command));
+}
 
 /* An allocation that fails on its way leaves nothing, however often. */
 TEST_F(pool, fails_again)
 {
-	static const char group[] = "kmemlab-fails";
-	long long lost;
-	int i, tries;
-
-	if (!cgroup_make(group))
+	if (!cgroup_make(fails))
 		SKIP(return, "pool.fails_again: no memory controller of cgroup v2");
 	ASSERT_OK("pool.create name=fails allocator=reclaimable size=4096");
-	ASSERT_EQ(0, write_file(cgroup_path(group, "memory.max"), "1M"));
-	for (tries = 0; may_try(tries); tries++) {
-		lost = unused_pages();
-		for (i = 0; i < NR_FAILS; i++)
-			EXPECT_EQ(ENOMEM, run_in_group(group, 0,
-						       "pool.alloc name=fails count=1000"));
-		lost -= unused_pages();
-		if (2 * lost < NR_FAILS)
-			break;
-	}
-	EXPECT_LT(tries, QUIET_TRIES) TH_LOG("%lld pages", lost);
+	ASSERT_EQ(0, write_file(cgroup_path(fails, "memory.max"), "1M"));
+	expect_kept(_metadata, fail_again, "pool.alloc name=fails count=1000", 32,
+		    PAGE_BYTES);
 	ASSERT_OK("pool.destroy name=fails");
-	cgroup_clear(group);
+	cgroup_clear(fails);
 }
 
 /* Half-empty slabs stay with their cache, and so what is charged for them. */

@@ -28,8 +28,8 @@
 /* Where two tasks are on one CPU, and the test is on another. */
 #define CPU		1
 
-/* How often a FIFO task looks in while another is at work; a fifth would do. */
-#define DRAINS		2000
+/* How often a FIFO task looks in while another is at work; two fifths would do. */
+#define DRAINS		1000
 
 /* Seconds without progress after which a task is stuck, on a busy host as well. */
 #define STUCK		60
