@@ -13,21 +13,37 @@
 
 LAB_FIXTURE(page);
 
-/* Frames of all memory blocks that sysfs knows. */
-static long long nr_block_frames(void)
+static long long frames_per_block(void)
+{
+	char size[64] = "";
+
+	read_file(MEMORY "block_size_bytes", size, sizeof(size));
+	return strtoll(size, NULL, 16) / PAGE_BYTES;
+}
+
+/* The number of the next of the memory blocks that sysfs knows; false after the last. */
+static bool next_block(DIR *dir, unsigned long *block)
 {
 	struct dirent *entry;
-	char size[64] = "";
-	long long n = 0;
-	DIR *dir = opendir(MEMORY);
 
 	while (dir && (entry = readdir(dir)))
-		n += !strncmp(entry->d_name, "memory", 6) &&
-		     entry->d_name[6] >= '0' && entry->d_name[6] <= '9';
+		if (sscanf(entry->d_name, "memory%lu", block) == 1)
+			return true;
+	return false;
+}
+
+/* Frames of all of them. */
+static long long nr_block_frames(void)
+{
+	DIR *dir = opendir(MEMORY);
+	unsigned long block;
+	long long n = 0;
+
+	while (next_block(dir, &block))
+		n++;
 	if (dir)
 		closedir(dir);
-	read_file(MEMORY "block_size_bytes", size, sizeof(size));
-	return n * (strtoll(size, NULL, 16) / PAGE_BYTES);
+	return n * frames_per_block();
 }
 
 /* Whether the word is there, at a multiple of 8 bytes from the start. */
@@ -299,6 +315,54 @@ TEST_F(page, flags_nowhere)
 }
 
 #define BUSY_LOOKS	300
+
+/* Seconds in which a block goes offline that nobody uses for long. */
+#define OFFLINE_SECONDS	10
+
+static const char *block_state(unsigned long block)
+{
+	static char path[128];
+
+	snprintf(path, sizeof(path), MEMORY "memory%lu/state", block);
+	return path;
+}
+
+/* Takes a block of memory away of which all that is there can be moved. */
+static bool take_offline(unsigned long *block)
+{
+	DIR *dir = opendir(MEMORY);
+	bool taken = false;
+	pid_t pid;
+
+	while (!taken && next_block(dir, block)) {
+		pid = run_aside(block_state(*block), "offline");
+		if (await_end(pid, OFFLINE_SECONDS))
+			taken = exit_code_of(pid) == 0;
+		else
+			end_process(pid);
+	}
+	if (dir)
+		closedir(dir);
+	return taken;
+}
+
+/* And what is offline has a struct page, which is not to be looked at. */
+TEST_F(page, flags_offline)
+{
+	unsigned long block, pfn;
+	struct record *record;
+
+	if (!take_offline(&block))
+		SKIP(return, "page.flags_offline: no memory block can be taken offline");
+	pfn = block * frames_per_block();
+	record = run("page.flags pfn=%lu", pfn);
+	EXPECT_EQ(ERANGE, record->err);
+	EXPECT_NE(NULL, strstr(record->text, "offline"));
+	say("memory%lu is offline; frame %lu: %.60s", block, pfn,
+	    text_of(record, "reason") ?: "no reason");
+	EXPECT_EQ(0, write_file(block_state(block), "online"));
+	EXPECT_OK("page.flags pfn=%lu", pfn);
+}
 
 /* Frames can be looked at while they are allocated, mapped, split and freed. */
 TEST_F(page, flags_busy)

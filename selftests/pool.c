@@ -376,27 +376,54 @@ TEST_F(pool, cancel)
 	EXPECT_OK("pool.destroy name=long");
 }
 
-/* Killed while it frees the objects, it leaves the pool with the others. */
-TEST_F(pool, destroy_killed)
+/* How many objects of a pool a command leaves that is killed, but not too soon. */
+static long long left_when_killed(struct __test_metadata *_metadata,
+				  const char *file, const char *command,
+				  long long nr)
 {
-	long long nr, left;
+	long long left = nr;
 	useconds_t after;
 	pid_t pid;
 
-	ASSERT_OK("pool.create name=half allocator=slab size=8");
-	nr = fill_pool("half", 2000000);
-	ASSERT_LT(0, nr);
-	left = nr;
-	/* Until it is not too soon. */
 	for (after = 1000; after < 1000000 && left == nr; after *= 2) {
-		pid = run_aside(LAB "pools/destroy", "name=half");
+		pid = run_aside(file, command);
 		usleep(after);
 		EXPECT_LT(kill_command(pid), 1);
 		left = pool_number("half", "nr_objects");
 	}
+	return left;
+}
+
+/* Killed while it frees the objects, it leaves the pool with the others. */
+TEST_F(pool, destroy_killed)
+{
+	long long nr, left;
+
+	ASSERT_OK("pool.create name=half allocator=slab size=8");
+	nr = fill_pool("half", 2000000);
+	ASSERT_LT(0, nr);
+	left = left_when_killed(_metadata, LAB "pools/destroy", "name=half",
+				nr);
 	EXPECT_LT(0, left);
 	EXPECT_GT(nr, left);
 	EXPECT_EQ(left, number_of(run("pool.destroy name=half"), "nr_freed"));
+}
+
+/* And while it makes them idle, it leaves the others in use. */
+TEST_F(pool, idle_killed)
+{
+	char command[64];
+	long long nr, left;
+
+	ASSERT_OK("pool.create name=half allocator=reclaimable size=16");
+	nr = fill_pool("half", 1000000);
+	ASSERT_LT(0, nr);
+	snprintf(command, sizeof(command), "pool.idle name=half count=%lld", nr);
+	left = left_when_killed(_metadata, "/proc/kmemlab/run", command, nr);
+	EXPECT_LT(0, left);
+	EXPECT_GT(nr, left);
+	EXPECT_EQ(nr, left + pool_number("half", "nr_idle"));
+	EXPECT_OK("pool.destroy name=half");
 }
 
 static void look_again(struct __test_metadata *_metadata, const char *pool)
