@@ -107,7 +107,7 @@ static const struct charged {
 static long long fill(const char *pool)
 {
 	long long each = pool_number(pool, "charge_bytes"), n = 0;
-	long long max = FILL_BYTES / each, lot = max / 100 + 1;
+	long long max = FILL_BYTES / each, lot = max / 20 + 1;
 	double end = seconds() + FILL_SECONDS;
 
 	while (n < max && seconds() < end &&
@@ -134,13 +134,20 @@ static void let_all_go(const char *const *caches)
 	} while (llabs(pages - before) > SLACK_PAGES / 4 && may_try(++tries));
 }
 
-/* Where KASAN is, what kmemleak has noted of what is freed stays with what is in use. */
+/*
+ * KASAN keeps what was freed until there is more of it: what commands have for
+ * themselves, the objects of the pool before, and what kmemleak has noted of them all.
+ */
 static void settle(void)
 {
-	static const char *const notes[] = { "kmemleak_object", NULL };
+	static const char *const caches[] = {
+		"kmalloc-512", "kmalloc-2k", "kmalloc-4k", "names_cache",
+		"kmalloc-96", "kmalloc-192", "kmalloc-cg-512", "kmalloc-rcl-2k",
+		"kmemleak_object", NULL
+	};
 
-	if (has_kmemleak())
-		let_all_go(notes);
+	if (config_has("CONFIG_KASAN_GENERIC"))
+		let_all_go(caches);
 }
 
 /* Objects are charged what they take. */

@@ -75,7 +75,7 @@ static void check_kind(struct __test_metadata *_metadata,
 	struct member member;
 	char command[128];
 
-	if (kind->cache && is_debugged(kind->cache))
+	if (kind->cache && (is_debugged(kind->cache) || keeps_freed(kind->cache)))
 		slack *= 4;
 	snprintf(command, sizeof(command),
 		 "charge kind=%s bytes=%lld account=%s hold_ms=60000",

@@ -351,21 +351,23 @@ static int with_each(bool (*can)(const struct allocator *allocator))
 
 /*
  * What the layout has beside the place of an object, which tells its address in
- * the kernel's map of all memory, is not that address, nor a half of it.
+ * the kernel's map of all memory, is not that address, nor a half of it.  It is no
+ * number before the kernel can hash.
  */
 static int nr_objects_told(uint64_t map)
 {
 	FILE *file = fopen(LAB "pools/" POOL "/layout", "r");
 	unsigned long pfn, offset;
+	char line[256], name[64];
 	uint64_t address, shown;
 	int n = 0, told = 0;
-	char line[256];
 
 	while (file && fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "%*u %lu %lu %*u %*u %lx", &pfn, &offset,
-			   &shown) != 3)
+		if (sscanf(line, "%*u %lu %lu %*u %*u %63s", &pfn, &offset,
+			   name) != 3)
 			continue;
 		n++;
+		shown = strtoull(name, NULL, 16);
 		address = map + pfn * PAGE_BYTES + offset;
 		told += !is_address(address) || shown == address ||
 			shown == (uint32_t)address || shown == address >> 32;

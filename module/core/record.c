@@ -202,7 +202,8 @@ void record_cell_text(struct lab_record *record, const char *key,
  * @address:	the address
  *
  * Boot options such as no_hash_pointers and slub_debug make %p print what it is given,
- * and debug_boot_weak_hash a number that it can be found from.
+ * and debug_boot_weak_hash a number that it can be found from.  Before the kernel can
+ * hash it prints "(____ptrval____)".
  *
  * Context: Process context, may sleep.
  */
