@@ -26,7 +26,7 @@
 #define OBSERVE_TRIES	8
 
 /* No more objects are looked at, nor objects of more bytes. */
-#define OBSERVE_OBJECTS	2048
+#define OBSERVE_OBJECTS	8192
 #define OBSERVE_BYTES	SZ_1M
 
 /* No other cache has objects of about this size, to be merged with. */
@@ -161,6 +161,7 @@ const char *observe_usercopy(void)
  * struct sample - objects of a cache, in the order in which they were handed out
  * @source:	of which
  * @object:	the objects; owner: this struct
+ * @sorted:	room for as many pointers behind them
  * @nr:		how many there are
  * @room:	how many there may be
  * @run:	how many of the last came from one slab
@@ -169,6 +170,7 @@ const char *observe_usercopy(void)
 struct sample {
 	struct lab_source *source;
 	void **object;
+	void **sorted;
 	size_t nr;
 	size_t room;
 	size_t run;
@@ -215,16 +217,11 @@ static int by_address(const void *a, const void *b)
 }
 
 /* The least distance of two of the objects in a slab; 0 where there are no two. */
-static size_t spacing_of(struct sample *sample)
+static size_t spacing_of(const struct sample *sample)
 {
+	void **sorted = sample->sorted;
 	size_t spacing = 0, i;
-	void **sorted;
 
-	sorted = kvmalloc_array(sample->nr, sizeof(*sorted), GFP_LAB);
-	if (!sorted) {
-		sample->err = -ENOMEM;
-		return 0;
-	}
 	memcpy(sorted, sample->object, sample->nr * sizeof(*sorted));
 	sort(sorted, sample->nr, sizeof(*sorted), by_address, NULL);
 	for (i = 1; i < sample->nr; i++) {
@@ -234,8 +231,38 @@ static size_t spacing_of(struct sample *sample)
 		    (!spacing || distance < spacing))
 			spacing = distance;
 	}
-	kvfree(sorted);
 	return spacing;
+}
+
+/*
+ * Takes objects until there is an estimate of the spacing, or returns 0.  Slabs with room
+ * for a few are filled first: the least distance of two there may be more than the spacing.
+ */
+static size_t estimate_spacing(struct sample *sample, size_t slab_bytes, size_t most)
+{
+	size_t spacing;
+
+	do {
+		if (!take(sample))
+			return 0;
+		spacing = sample->nr > most && sample->run > 1 ?
+			  spacing_of(sample) : 0;
+	} while (!spacing || slab_bytes / spacing < 2);
+	return spacing;
+}
+
+/* Whether the last so many objects up to one lie as close to each other as they can. */
+static bool is_dense(const struct sample *sample, size_t last, size_t nr,
+		     size_t spacing)
+{
+	const void *low = sample->object[last], *high = low;
+	size_t i;
+
+	for (i = last - nr + 1; i < last; i++) {
+		low = min(low, (const void *)sample->object[i]);
+		high = max(high, (const void *)sample->object[i]);
+	}
+	return high - low == (nr - 1) * spacing;
 }
 
 /* Whether the last so many objects follow each other in memory. */
@@ -281,32 +308,48 @@ static const char *which_returns(struct sample *sample, size_t other)
 }
 
 /*
- * A cache in use has slabs with room for some objects, which are filled first: until a
- * whole slab is in the sample, the least distance may be more than the spacing.  And an
- * interrupt may take what was freed.  In both cases, once more.
+ * Fills two slabs that are new, by what the spacing is thought to be; returns where the
+ * last object of the first is, 0 if there is no room.  @whole: whether it was so.
  */
+static size_t fill_two_slabs(struct sample *sample, size_t spacing,
+			     size_t per_slab, bool *whole)
+{
+	size_t first = fill_slab(sample, per_slab);
+
+	if (!first || !fill_slab(sample, per_slab))
+		return 0;
+	*whole = is_dense(sample, first, per_slab, spacing) &&
+		 is_dense(sample, sample->nr - 1, per_slab, spacing) &&
+		 !same_slab(sample->object[first], sample->object[first + 1]) &&
+		 spacing_of(sample) == spacing;
+	return first;
+}
+
 static void watch_slabs(struct sample *sample, struct observed_objects *seen)
 {
 	size_t slab_bytes = page_size(virt_to_head_page(sample->object[0]));
 	size_t most = slab_bytes / sample->source->object_bytes;
-	size_t spacing, per_slab, full;
+	size_t spacing, per_slab, first;
+	bool whole;
 	int tries;
 
-	while ((sample->nr <= most || sample->run < 2) && take(sample))
-		;
+	if (most < 2)
+		return;
+	/* Each try knows the spacing better; and an interrupt may take what was freed. */
 	for (tries = 0; tries < OBSERVE_TRIES; tries++) {
-		spacing = sample->err ? 0 : spacing_of(sample);
+		spacing = estimate_spacing(sample, slab_bytes, most);
 		if (!spacing)
 			return;
 		per_slab = slab_bytes / spacing;
-		full = fill_slab(sample, per_slab);
-		if (!full || !fill_slab(sample, per_slab) ||
-		    spacing_of(sample) != spacing)
+		first = fill_two_slabs(sample, spacing, per_slab, &whole);
+		if (!first)
+			return;
+		if (!whole)
 			continue;
 		seen->spacing_bytes = spacing;
 		seen->order = is_sequential(sample, per_slab, spacing) ?
 			      "sequential" : "random";
-		seen->reuse = which_returns(sample, full);
+		seen->reuse = which_returns(sample, first);
 		if (strcmp(seen->reuse, "later"))
 			return;
 	}
@@ -360,7 +403,7 @@ static size_t room_for(const struct lab_source *source)
  */
 size_t observe_bytes(const struct lab_source *source)
 {
-	return room_for(source) * (source->charge_bytes + 2 * sizeof(void *));
+	return (room_for(source) + 1) * (source->charge_bytes + 2 * sizeof(void *));
 }
 
 /**
@@ -382,15 +425,19 @@ int observe_objects(struct lab_source *source, struct observed_objects *seen)
 
 	*seen = (struct observed_objects){ .order = unknown, .reuse = unknown };
 	strscpy(seen->fresh, unknown, sizeof(seen->fresh));
-	sample.object = kvmalloc_array(sample.room, sizeof(*sample.object),
+	sample.object = kvmalloc_array(2 * sample.room, sizeof(*sample.object),
 				       GFP_LAB);
 	if (!sample.object)
 		return -ENOMEM;
+	sample.sorted = sample.object + sample.room;
 	/* On one CPU, which fills a slab before it takes the next. */
 	migrate_disable();
 	if (take(&sample) && PageSlab(virt_to_head_page(sample.object[0])))
 		watch_slabs(&sample, seen);
-	/* Last, when no slab is left that one object fills: it would go to another. */
+	/*
+	 * Last: an object that fills its slab goes to the end of a list when it is freed,
+	 * and the next comes from another.  The sample has used such slabs up.
+	 */
 	if (!sample.err)
 		sample.err = watch_object(source, seen->fresh);
 	while (sample.nr)
