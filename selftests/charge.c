@@ -359,7 +359,7 @@ static bool is_charged_for(const char *family, const char *command)
 		charge = (lab_charged() - charge) / (long long)PAGE_BYTES;
 		taken -= read_free_pages();
 		held = let_go(pid);
-		if (charge * (100 + PERCENT) / 100 + SLACK_PAGES + RECORD_PAGES >= taken)
+		if (charge * (100 + PERCENT) / 100 + OTHERS_PAGES + RECORD_PAGES >= taken)
 			return true;
 	}
 	say("%s.%s: %lld pages charged, %lld taken", family, command, charge, taken);

@@ -385,8 +385,8 @@ TEST_F(pool, cancel)
 
 /* How many objects of a pool a command leaves that is killed, but not too soon. */
 static long long left_when_killed(struct __test_metadata *_metadata,
-				  const char *file, const char *command,
-				  long long nr)
+				  const char *pool, const char *file,
+				  const char *command, long long nr)
 {
 	long long left = nr;
 	useconds_t after;
@@ -396,7 +396,7 @@ static long long left_when_killed(struct __test_metadata *_metadata,
 		pid = run_aside(file, command);
 		usleep(after);
 		EXPECT_LT(kill_command(pid), 1);
-		left = pool_number("half", "nr_objects");
+		left = pool_number(pool, "nr_objects");
 	}
 	return left;
 }
@@ -409,8 +409,8 @@ TEST_F(pool, destroy_killed)
 	ASSERT_OK("pool.create name=half allocator=slab size=8");
 	nr = fill_pool("half", 2000000);
 	ASSERT_LT(0, nr);
-	left = left_when_killed(_metadata, LAB "pools/destroy", "name=half",
-				nr);
+	left = left_when_killed(_metadata, "half", LAB "pools/destroy",
+				"name=half", nr);
 	EXPECT_LT(0, left);
 	EXPECT_GT(nr, left);
 	EXPECT_EQ(left, number_of(run("pool.destroy name=half"), "nr_freed"));
@@ -426,10 +426,12 @@ TEST_F(pool, idle_killed)
 	nr = fill_pool("half", 1000000);
 	ASSERT_LT(0, nr);
 	snprintf(command, sizeof(command), "pool.idle name=half count=%lld", nr);
-	left = left_when_killed(_metadata, "/proc/kmemlab/run", command, nr);
+	left = left_when_killed(_metadata, "half", "/proc/kmemlab/run", command,
+				nr);
 	EXPECT_LT(0, left);
 	EXPECT_GT(nr, left);
-	EXPECT_EQ(nr, left + pool_number("half", "nr_idle"));
+	EXPECT_EQ(nr, left + pool_number("half", "nr_idle") +
+		      pool_number("half", "nr_given"));
 	EXPECT_OK("pool.destroy name=half");
 }
 
