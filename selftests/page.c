@@ -314,8 +314,6 @@ TEST_F(page, flags_nowhere)
 		EXPECT_EQ(ERANGE, run("page.flags pfn=%lu", far[i])->err);
 }
 
-#define BUSY_LOOKS	300
-
 /* Seconds in which a block goes offline that nobody uses. */
 #define OFFLINE_SECONDS	30
 
@@ -371,6 +369,8 @@ TEST_F(page, flags_offline)
 	EXPECT_EQ(0, write_file(block_state(block), "online"));
 	EXPECT_OK("page.flags pfn=%lu", pfn);
 }
+
+#define BUSY_LOOKS	300
 
 /* Frames can be looked at while they are allocated, mapped, split and freed. */
 TEST_F(page, flags_busy)
