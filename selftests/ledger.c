@@ -312,6 +312,14 @@ TEST_F_TIMEOUT(ledger, nothing_lost, 480)
 /* What it takes at the most to open and read the kernel's files, between two of them. */
 #define READING_PAGES	32
 
+/* By how many pages what was freed less what was allocated is not what came free. */
+static long long uncounted(const struct record *record)
+{
+	return number_of(record, "ledger.freed_pages") -
+	       number_of(record, "ledger.allocated_pages") -
+	       number_of(record, "ledger.free_pages");
+}
+
 /*
  * What is given back is counted: the free pages have changed by what was freed less what
  * was allocated, in the record and in the kernel's own counters.
@@ -335,9 +343,7 @@ TEST_F_TIMEOUT(ledger, frees, 480)
 			outside = vmstat_number("pgfree") - freed -
 				  (pages_allocated() - allocated) -
 				  (read_free_pages() - free);
-			inside = number_of(record, "ledger.freed_pages") -
-				 number_of(record, "ledger.allocated_pages") -
-				 number_of(record, "ledger.free_pages");
+			inside = uncounted(record);
 			if (llabs(outside) <= READING_PAGES && !inside)
 				break;
 		}
@@ -346,6 +352,17 @@ TEST_F_TIMEOUT(ledger, frees, 480)
 		       inside, outside);
 	}
 	fclose(file);
+}
+
+/* The same of what a worker gives back when the command has ended (mm/percpu.c). */
+TEST_F(ledger, frees_later)
+{
+	long long pages = 1;
+	int tries;
+
+	for (tries = 0; pages && may_try(tries); tries++)
+		pages = uncounted(run("percpu.dynamic count=1000"));
+	EXPECT_EQ(0, pages);
 }
 
 /*

@@ -14,9 +14,10 @@
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/mount.h>
+#include <linux/mutex.h>
 #include <linux/path.h>
 #include <linux/sched.h>
-#include <linux/slab.h>
+#include <linux/sizes.h>
 #include <linux/string.h>
 #include <linux/vmstat.h>
 
@@ -68,6 +69,11 @@ static s64 meminfo_item(const char *text, const char *key)
 	return kb >> (PAGE_SHIFT - 10);
 }
 
+/* Held while a task reads /proc/meminfo, which that does one at a time as well. */
+static DEFINE_MUTEX(meminfo_lock);
+/* What it read.  Room of its own for each reading would be in what is counted. */
+static char meminfo_text[SZ_4K];	/* meminfo_lock */
+
 /*
  * No exported symbol tells what vmalloc() and the per-CPU allocator hold, but
  * /proc/meminfo tells everybody.  Where there is no /proc both read as 0, and
@@ -77,21 +83,15 @@ static void read_meminfo(s64 *pages)
 {
 	ssize_t len = 0;
 	loff_t pos = 0;
-	char *text;
 
-	pages[LEDGER_VMALLOC] = 0;
-	pages[LEDGER_PERCPU] = 0;
-	if (!meminfo)
-		return;
-	text = kmalloc(PAGE_SIZE, GFP_KERNEL);
-	if (text)
-		len = kernel_read(meminfo, text, PAGE_SIZE - 1, &pos);
-	if (len > 0) {
-		text[len] = '\0';
-		pages[LEDGER_VMALLOC] = meminfo_item(text, "\nVmallocUsed:");
-		pages[LEDGER_PERCPU] = meminfo_item(text, "\nPercpu:");
-	}
-	kfree(text);
+	mutex_lock(&meminfo_lock);
+	if (meminfo)
+		len = kernel_read(meminfo, meminfo_text,
+				  sizeof(meminfo_text) - 1, &pos);
+	meminfo_text[max_t(ssize_t, len, 0)] = '\0';
+	pages[LEDGER_VMALLOC] = meminfo_item(meminfo_text, "\nVmallocUsed:");
+	pages[LEDGER_PERCPU] = meminfo_item(meminfo_text, "\nPercpu:");
+	mutex_unlock(&meminfo_lock);
 }
 
 static s64 node_item(enum node_stat_item item)
@@ -167,13 +167,22 @@ static void read_events(struct lab_ledger *ledger)
 #endif
 }
 
-static void read_items(struct lab_ledger *ledger)
+/**
+ * ledger_read() - take a reading, before a command or after it
+ * @ledger:	filled in
+ *
+ * It allocates nothing.  What was freed is read right before what is free: per-CPU memory
+ * goes back page by page, by a worker, when the command that gave it up has ended.
+ *
+ * Context: Process context, may sleep.  Exact only while nothing allocates or frees.
+ */
+void ledger_read(struct lab_ledger *ledger)
 {
 	s64 *pages = ledger->pages;
 
-	/* First, because it allocates. */
 	read_meminfo(pages);
 	pages[LEDGER_MEMCG] = cgroup_pages();
+	read_events(ledger);
 	pages[LEDGER_FREE] = ledger_free_pages();
 	pages[LEDGER_SLAB_RECLAIMABLE] = ledger_slab_pages(true);
 	pages[LEDGER_SLAB_UNRECLAIMABLE] = ledger_slab_pages(false);
@@ -182,34 +191,6 @@ static void read_items(struct lab_ledger *ledger)
 		node_item(NR_KERNEL_STACK_KB) >> (PAGE_SHIFT - 10);
 	pages[LEDGER_ANON] = node_item(NR_ANON_MAPPED);
 	pages[LEDGER_FILE] = node_item(NR_FILE_PAGES);
-}
-
-/**
- * ledger_start() - take a reading before a command
- * @before:	filled in
- *
- * Context: Process context, may sleep.  Exact only while nothing allocates or
- * frees.
- */
-void ledger_start(struct lab_ledger *before)
-{
-	read_items(before);
-	read_events(before);
-}
-
-/**
- * ledger_end() - take a reading after a command
- * @after:	filled in
- *
- * What the reading itself allocates lies before the events of ledger_start() and
- * behind those of this one.
- *
- * Context: As ledger_start().
- */
-void ledger_end(struct lab_ledger *after)
-{
-	read_events(after);
-	read_items(after);
 }
 
 /**
@@ -287,7 +268,7 @@ void ledger_init(void)
 	while (context_on(cpumask_first(cpu_online_mask), open_meminfo, NULL,
 			  reason) == -ERANGE)
 		;	/* that CPU has just gone offline */
-	ledger_start(&at_load);
+	ledger_read(&at_load);
 }
 
 /**
@@ -314,6 +295,6 @@ void ledger_record_all(struct lab_record *record, s64 kept_pages)
 {
 	struct lab_ledger now;
 
-	ledger_end(&now);
+	ledger_read(&now);
 	ledger_record(record, &at_load, &now, kept_pages);
 }

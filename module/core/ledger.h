@@ -53,8 +53,7 @@ struct lab_ledger {
 
 void ledger_init(void);
 void ledger_exit(void);
-void ledger_start(struct lab_ledger *before);
-void ledger_end(struct lab_ledger *after);
+void ledger_read(struct lab_ledger *ledger);
 s64 ledger_free_pages(void);
 s64 ledger_slab_pages(bool reclaimable);
 s64 ledger_record(struct lab_record *record, const struct lab_ledger *before,

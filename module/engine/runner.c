@@ -138,11 +138,11 @@ static int carry_out(struct lab_job *job)
 
 	if (!experiment->keeps)
 		context_stops_begin();
-	ledger_start(&before);
+	ledger_read(&before);
 	start = ktime_get_ns();
 	err = experiment->run(run);
 	job->duration_ns = ktime_get_ns() - start;
-	ledger_end(&after);
+	ledger_read(&after);
 
 	budget_uncharge(run->charged_bytes);
 	if (!experiment->keeps) {
