@@ -216,6 +216,12 @@ TEST_F(kmalloc, contiguous_held)
 	EXPECT_OK("pool.destroy name=row");
 }
 
+/* Whether a slab begins with a frame; a slab of one page is no compound page. */
+static bool begins_slab(unsigned long pfn)
+{
+	return (kpageflags(pfn) & (FLAG_SLAB | FLAG_COMPOUND_TAIL)) == FLAG_SLAB;
+}
+
 static const struct {
 	const char *name, *small, *large;
 } types[] = {
@@ -250,7 +256,6 @@ TEST_F(kmalloc, types)
 			   "types size=1000 count=1000 hold_ms=60000", &record);
 		for (i = 0; i < NR_TYPES; i++) {
 			char row[32], zone[16] = "";
-			uint64_t flags;
 			long long pfn;
 			int node;
 
@@ -258,9 +263,7 @@ TEST_F(kmalloc, types)
 			EXPECT_EQ(count, cell_of(&record, row, "nr_objects"));
 			EXPECT_EQ(1024, cell_of(&record, row, "class_bytes"));
 			pfn = cell_of(&record, row, "slab_pfn");
-			flags = kpageflags(pfn);
-			slab[i] = (flags & FLAG_SLAB) &&
-				  (flags & FLAG_COMPOUND_HEAD);
+			slab[i] = begins_slab(pfn);
 			low[i] = zone_of_frame(pfn, &node, zone) &&
 				 !strcmp(zone, "DMA");
 			count_in_use(cache[i], &held[i]);
@@ -567,7 +570,6 @@ TEST_F(kmalloc, kvmalloc)
 {
 	bool in_slab, large, fragmented;
 	static struct record record;
-	uint64_t flags;
 	int marked;
 	pid_t pid;
 
@@ -578,8 +580,7 @@ TEST_F(kmalloc, kvmalloc)
 	if (zoneinfo_number(0, "DMA", -1, "managed") <= 0)
 		SKIP(return, "kmalloc.kvmalloc: no zone DMA");
 	pid = hold("kmalloc", "kvmalloc hold_ms=60000", &record);
-	flags = kpageflags(cell_of(&record, "small", "slab_pfn"));
-	in_slab = (flags & FLAG_SLAB) && (flags & FLAG_COMPOUND_HEAD);
+	in_slab = begins_slab(cell_of(&record, "small", "slab_pfn"));
 	large = shows_area(&record, "large", 2048);
 	fragmented = shows_area(&record, "fragmented", 16);
 	marked = nr_marked(&record);

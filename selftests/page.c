@@ -462,10 +462,13 @@ static void check_tail_of(struct __test_metadata *_metadata, const char *pool,
 	EXPECT_EQ(1, number_of(record, "references"));
 }
 
-/* Slabs and large kmallocs are compound pages, of one reference. */
+/*
+ * Slabs and large kmallocs are compound pages, of one reference: of two pages and
+ * more, however the kernel was booted.
+ */
 TEST_F(page, flags_compound)
 {
-	ASSERT_OK("pool.create name=slab allocator=slab size=2048");
+	ASSERT_OK("pool.create name=slab allocator=slab size=8192");
 	ASSERT_OK("pool.alloc name=slab count=1");
 	check_tail_of(_metadata, "slab", true);
 	EXPECT_OK("pool.destroy name=slab");

@@ -8,7 +8,6 @@
 #include <linux/dcache.h>
 #include <linux/debugfs.h>
 #include <linux/fs.h>
-#include <linux/gcd.h>
 #include <linux/kernel.h>
 #include <linux/kernfs.h>
 #include <linux/kobject.h>
@@ -18,20 +17,16 @@
 #include <linux/rbtree.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
-#include <linux/sort.h>
 #include <linux/string.h>
 #include <linux/xarray.h>
 
 #include "compat/compat.h"
+#include "core/address.h"
 #include "core/context.h"
 #include "core/family.h"
 #include "core/footprint.h"
 
-/*
- * Two neighbours are as far apart as the spacing of their slab.  In a slab that others
- * use as well no two may be neighbours, but all distances are multiples of it, and of so
- * many that have no other common divisor.
- */
+/* Of so many objects, wherever they lie, the distances tell the spacing. */
 #define SAMPLES		64
 
 /* What one of so many bytes is charged for while it is looked at, with its debugging. */
@@ -54,13 +49,6 @@ static struct {
 /* Pools' caches begin with "kmemlab_": none can have this name. */
 #define SAMPLE_CACHE	"kmemlab-sample"
 
-static int by_address(const void *a, const void *b)
-{
-	unsigned long x = *(unsigned long *)a, y = *(unsigned long *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 /* The table with a pointer for each object of a slab to the cgroup that pays for it. */
 static unsigned long cgroup_table_bytes(const struct page *slab,
 					unsigned long per_slab)
@@ -77,13 +65,12 @@ static void share_slab(void **object, unsigned int nr,
 		       struct lab_footprint *footprint)
 {
 	struct page *slab = virt_to_head_page(object[0]), *head;
-	unsigned long bytes, spacing = 0, per_slab = 1;
+	size_t spacing = address_spacing(object, nr);
+	unsigned long bytes, per_slab = 1;
 	unsigned int i;
 
 	for (i = 1; i < nr; i++) {
 		head = virt_to_head_page(object[i]);
-		if (head == virt_to_head_page(object[i - 1]))
-			spacing = gcd(spacing, object[i] - object[i - 1]);
 		/* KFENCE gives a few objects a page each (mm/kfence/core.c). */
 		if (compound_order(head) > compound_order(slab))
 			slab = head;
@@ -142,7 +129,7 @@ static int sample(struct lab_run *run, const struct sampled *sampled,
 		err = context_breathe(run->reason);
 	}
 	if (!err) {
-		sort(object, nr, sizeof(*object), by_address, NULL);
+		address_sort(object, nr);
 		share_slab(object, nr, footprint);
 	}
 	while (nr)

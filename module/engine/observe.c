@@ -11,10 +11,10 @@
 #include <linux/preempt.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
-#include <linux/sort.h>
 #include <linux/string.h>
 #include <linux/thread_info.h>
 
+#include "core/address.h"
 #include "core/clock.h"
 #include "core/context.h"
 #include "core/family.h"
@@ -177,11 +177,6 @@ struct sample {
 	int err;
 };
 
-static bool same_slab(const void *a, const void *b)
-{
-	return virt_to_head_page(a) == virt_to_head_page(b);
-}
-
 static bool take(struct sample *sample)
 {
 	struct lab_source *source = sample->source;
@@ -195,7 +190,7 @@ static bool take(struct sample *sample)
 		sample->err = -ENOMEM;
 		return false;
 	}
-	sample->run = sample->nr && same_slab(got, object[sample->nr - 1]) ?
+	sample->run = sample->nr && address_same_slab(got, object[sample->nr - 1]) ?
 		      sample->run + 1 : 1;
 	object[sample->nr++] = got;
 	return true;
@@ -209,34 +204,18 @@ static void give(struct sample *sample, size_t i)
 	sample->object[i] = sample->object[--sample->nr];
 }
 
-static int by_address(const void *a, const void *b)
-{
-	unsigned long x = *(unsigned long *)a, y = *(unsigned long *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-/* The least distance of two of the objects in a slab; 0 where there are no two. */
+/* What the spacing is by all objects so far; 0 if no two lie in one slab. */
 static size_t spacing_of(const struct sample *sample)
 {
-	void **sorted = sample->sorted;
-	size_t spacing = 0, i;
-
-	memcpy(sorted, sample->object, sample->nr * sizeof(*sorted));
-	sort(sorted, sample->nr, sizeof(*sorted), by_address, NULL);
-	for (i = 1; i < sample->nr; i++) {
-		size_t distance = sorted[i] - sorted[i - 1];
-
-		if (same_slab(sorted[i], sorted[i - 1]) &&
-		    (!spacing || distance < spacing))
-			spacing = distance;
-	}
-	return spacing;
+	memcpy(sample->sorted, sample->object,
+	       sample->nr * sizeof(*sample->sorted));
+	address_sort(sample->sorted, sample->nr);
+	return address_spacing(sample->sorted, sample->nr);
 }
 
 /*
  * Takes objects until there is an estimate of the spacing, or returns 0.  Slabs with room
- * for a few are filled first: the least distance of two there may be more than the spacing.
+ * for a few are filled first: two there may be a multiple of the spacing apart.
  */
 static size_t estimate_spacing(struct sample *sample, size_t slab_bytes, size_t most)
 {
@@ -304,7 +283,7 @@ static const char *which_returns(struct sample *sample, size_t other)
 	got = sample->object[sample->nr - 1];
 	if (got == last)
 		return "last";
-	return same_slab(got, first) ? "first" : "later";
+	return address_same_slab(got, first) ? "first" : "later";
 }
 
 /*
@@ -320,7 +299,7 @@ static size_t fill_two_slabs(struct sample *sample, size_t spacing,
 		return 0;
 	*whole = is_dense(sample, first, per_slab, spacing) &&
 		 is_dense(sample, sample->nr - 1, per_slab, spacing) &&
-		 !same_slab(sample->object[first], sample->object[first + 1]) &&
+		 !address_same_slab(sample->object[first], sample->object[first + 1]) &&
 		 spacing_of(sample) == spacing;
 	return first;
 }

@@ -16,9 +16,9 @@
 #include <linux/random.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
-#include <linux/sort.h>
 
 #include "compat/compat.h"
+#include "core/address.h"
 #include "core/context.h"
 #include "core/family.h"
 #include "core/footprint.h"
@@ -166,19 +166,12 @@ static void destroy_objects(struct slab_objects *set)
 	kmem_cache_destroy(set->cache);
 }
 
-static int by_address(const void *a, const void *b)
-{
-	unsigned long x = *(unsigned long *)a, y = *(unsigned long *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 /**
  * struct slab_shape - how slabs are carved, as seen in addresses
  * @nr_slabs:	different slabs
  * @objects:	most objects seen in one slab
  * @order:	of the page behind an object
- * @spacing:	smallest distance of two objects in one slab, in bytes
+ * @spacing:	from one object to the next in a slab, in bytes; 0 if no slab has two
  * @full_pfn:	first frame of a slab that has @objects
  * @address_bits: bits that are set in the address of any object
  */
@@ -197,8 +190,10 @@ static void read_shape(struct slab_objects *set, struct slab_shape *shape)
 	const struct page *slab = NULL;
 	unsigned int in_slab = 0, i;
 
-	*shape = (struct slab_shape){ .spacing = ULONG_MAX };
-	sort(set->object, set->nr, sizeof(*set->object), by_address, NULL);
+	address_sort(set->object, set->nr);
+	*shape = (struct slab_shape){
+		.spacing = address_spacing(set->object, set->nr),
+	};
 	for (i = 0; i < set->nr; i++) {
 		struct page *head = virt_to_head_page(set->object[i]);
 
@@ -207,11 +202,6 @@ static void read_shape(struct slab_objects *set, struct slab_shape *shape)
 			slab = head;
 			in_slab = 0;
 			shape->nr_slabs++;
-		} else {
-			shape->spacing =
-				min(shape->spacing,
-				    (unsigned long)(set->object[i] -
-						    set->object[i - 1]));
 		}
 		if (++in_slab > shape->objects) {
 			shape->objects = in_slab;
@@ -307,6 +297,13 @@ static int make_slabs(struct lab_run *run, struct slab_objects *set,
 	return err;
 }
 
+/* A slab that has one object has no spacing. */
+static void record_spacing(struct lab_run *run, const struct slab_shape *shape)
+{
+	if (shape->spacing)
+		record_number(&run->record, "spacing_bytes", shape->spacing);
+}
+
 static int slab_carve(struct lab_run *run)
 {
 	unsigned int size = lab_number(run, "size");
@@ -329,8 +326,7 @@ static int slab_carve(struct lab_run *run)
 	record_number(&run->record, "nr_slabs", shape.nr_slabs);
 	record_number(&run->record, "objects_per_slab", shape.objects);
 	record_number(&run->record, "slab_order", shape.order);
-	if (shape.objects > 1)
-		record_number(&run->record, "spacing_bytes", shape.spacing);
+	record_spacing(run, &shape);
 	err = lab_hold(run);
 	destroy_objects(&set);
 	return err;
@@ -380,7 +376,7 @@ static int slab_tiny(struct lab_run *run)
 	record_number(&run->record, "object_bytes", TINY_BYTES);
 	record_number(&run->record, "page_bytes", PAGE_SIZE);
 	record_number(&run->record, "objects_on_page", on_page);
-	record_number(&run->record, "spacing_bytes", shape.spacing);
+	record_spacing(run, &shape);
 	record_number(&run->record, "mark", mark);
 	record_place(run, "first", mark, first);
 	err = lab_hold(run);
@@ -731,7 +727,8 @@ static int show_align(struct lab_run *run, const char *key,
 	err = learn_shape(run, set.cache, wish->size, &shape);
 	if (!err) {
 		record_row(&run->record, "%s", key);
-		record_cell(&run->record, "spacing_bytes", shape.spacing);
+		if (shape.spacing)
+			record_cell(&run->record, "spacing_bytes", shape.spacing);
 		record_cell(&run->record, "objects_per_slab", shape.objects);
 		record_cell(&run->record, "slab_order", shape.order);
 		record_cell(&run->record, "common_align_bytes",
@@ -784,9 +781,10 @@ static int slab_colour(struct lab_run *run)
 		highest = max(highest, offset);
 	}
 	record_slabs(run, shape.nr_slabs, &shape);
-	record_number(&run->record, "unused_bytes",
-		      (PAGE_SIZE << shape.order) -
-		      shape.objects * shape.spacing);
+	if (shape.spacing)
+		record_number(&run->record, "unused_bytes",
+			      (PAGE_SIZE << shape.order) -
+			      shape.objects * shape.spacing);
 	record_number(&run->record, "lowest_offset_bytes", lowest);
 	record_number(&run->record, "highest_offset_bytes", highest);
 	err = lab_hold(run);
@@ -919,6 +917,7 @@ first:
 static void record_orders(struct lab_run *run, const struct slab_objects *set,
 			  const struct slab_shape *shape)
 {
+	unsigned long stride = shape->spacing ?: PAGE_SIZE << shape->order;
 	unsigned int i;
 	char key[12];
 
@@ -930,7 +929,7 @@ static void record_orders(struct lab_run *run, const struct slab_objects *set,
 		if (i % shape->objects == 0)
 			record_row(&run->record, "slab.%u", i / shape->objects);
 		snprintf(key, sizeof(key), "%u", i % shape->objects);
-		record_cell(&run->record, key, offset / shape->spacing);
+		record_cell(&run->record, key, offset / stride);
 	}
 }
 
@@ -1079,7 +1078,7 @@ static int fill_there(void *arg)
 
 	for (i = from; !err && i < set->nr; i++)
 		if (bsearch(&set->object[i], holes->object, holes->nr,
-			    sizeof(*holes->object), by_address))
+			    sizeof(*holes->object), address_compare))
 			filling->nr_filled++;
 	return err;
 }
@@ -1099,8 +1098,7 @@ static void make_holes(struct slab_objects *set, struct slab_objects *holes,
 		}
 	}
 	set->nr = left;
-	sort(holes->object, holes->nr, sizeof(*holes->object), by_address,
-	     NULL);
+	address_sort(holes->object, holes->nr);
 }
 
 static void record_set(struct lab_run *run, const char *key,
@@ -1265,7 +1263,7 @@ static unsigned int nr_distinct(struct slab_objects *set)
 {
 	unsigned int i, nr = 0;
 
-	sort(set->object, set->nr, sizeof(*set->object), by_address, NULL);
+	address_sort(set->object, set->nr);
 	for (i = 0; i < set->nr; i++)
 		nr += !i || set->object[i] != set->object[i - 1];
 	return nr;
@@ -1318,7 +1316,7 @@ static int slab_slabinfo(struct lab_run *run)
 		return err;
 	record_text(&run->record, "cache", "%s", EXPERIMENT_CACHE);
 	record_number(&run->record, "nr_objects", set.nr);
-	record_number(&run->record, "spacing_bytes", shape.spacing);
+	record_spacing(run, &shape);
 	read_shape(&set, &shape);
 	record_slabs(run, shape.nr_slabs, &shape);
 	err = lab_hold(run);

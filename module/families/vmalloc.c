@@ -14,10 +14,10 @@
 #include <linux/sched/signal.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
-#include <linux/sort.h>
 #include <linux/vmalloc.h>
 
 #include "compat/compat.h"
+#include "core/address.h"
 #include "core/context.h"
 #include "core/family.h"
 #include "core/footprint.h"
@@ -409,13 +409,6 @@ static int vmalloc_pagetable(struct lab_run *run)
 	return err;
 }
 
-static int by_address(const void *a, const void *b)
-{
-	unsigned long x = *(unsigned long *)a, y = *(unsigned long *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 /*
  * Of areas sorted by address, those that lie closest to the next.  Others' areas,
  * and what such have left, lie between the rest.
@@ -468,7 +461,7 @@ static int vmalloc_guard(struct lab_run *run)
 		err = context_breathe(run->reason);
 	}
 	if (!err) {
-		sort(area, nr, sizeof(*area), by_address, NULL);
+		address_sort(area, nr);
 		record_neighbours(run, area, nr, size);
 		err = lab_hold(run);
 	}
