@@ -140,21 +140,28 @@ static int make_cache(struct lab_run *run, struct slab_objects *set,
 	return 0;
 }
 
-/* A cache for one experiment, and objects of it. */
-static int make_objects(struct lab_run *run, struct slab_objects *set,
-			const struct slab_wish *wish, unsigned int count)
+/* The first objects of a cache, charged for what they take. */
+static int fill_cache(struct lab_run *run, struct slab_objects *set,
+		      unsigned int count)
 {
 	struct lab_footprint each;
 	int err;
 
-	err = make_cache(run, set, wish);
-	if (err)
-		return err;
 	err = footprint_of_cache(run, set->cache, &each);
 	if (!err)
 		err = footprint_charge(run, &each, count);
-	if (!err)
-		err = get_objects(run, set, count);
+	return err ?: get_objects(run, set, count);
+}
+
+/* A cache for one experiment, and objects of it. */
+static int make_objects(struct lab_run *run, struct slab_objects *set,
+			const struct slab_wish *wish, unsigned int count)
+{
+	int err = make_cache(run, set, wish);
+
+	if (err)
+		return err;
+	err = fill_cache(run, set, count);
 	if (err)
 		kmem_cache_destroy(set->cache);
 	return err;
@@ -308,22 +315,29 @@ static int slab_carve(struct lab_run *run)
 {
 	unsigned int size = lab_number(run, "size");
 	unsigned int align = lab_number(run, "align");
+	struct slab_shape shape, filled;
 	struct slab_objects set;
-	struct slab_shape shape;
 	int err;
 
 	if (align & (align - 1))
 		return lab_refuse(run, -ERANGE,
 				  "align=%u is not a power of two", align);
-	err = make_objects(run, &set,
-			   &(struct slab_wish){ .size = size, .align = align },
-			   lab_number(run, "count"));
+	err = make_cache(run, &set,
+			 &(struct slab_wish){ .size = size, .align = align });
 	if (err)
 		return err;
-	read_shape(&set, &shape);
+	/* So many objects need not fill a slab, nor show how many it has. */
+	err = learn_shape(run, set.cache, size, &shape);
+	if (!err)
+		err = fill_cache(run, &set, lab_number(run, "count"));
+	if (err) {
+		kmem_cache_destroy(set.cache);
+		return err;
+	}
+	read_shape(&set, &filled);
 	record_number(&run->record, "object_bytes", size);
 	record_number(&run->record, "nr_objects", set.nr);
-	record_number(&run->record, "nr_slabs", shape.nr_slabs);
+	record_number(&run->record, "nr_slabs", filled.nr_slabs);
 	record_number(&run->record, "objects_per_slab", shape.objects);
 	record_number(&run->record, "slab_order", shape.order);
 	record_spacing(run, &shape);
@@ -351,10 +365,7 @@ static void record_place(struct lab_run *run, const char *key, u64 mark,
 
 static int slab_tiny(struct lab_run *run)
 {
-	/*
-	 * One more than two pages hold, so that some page is full for certain.
-	 */
-	unsigned int count = 2 * PAGE_SIZE / TINY_BYTES + 1;
+	struct slab_wish wish = { .size = TINY_BYTES };
 	struct slab_objects set;
 	struct slab_shape shape;
 	u64 mark = get_random_u64() >> 8;
@@ -363,8 +374,8 @@ static int slab_tiny(struct lab_run *run)
 	unsigned long pfn;
 	int err;
 
-	err = make_objects(run, &set, &(struct slab_wish){ .size = TINY_BYTES },
-			   count);
+	/* Two, as KFENCE may have taken an object of one. */
+	err = make_slabs(run, &set, &wish, &shape, 2);
 	if (err)
 		return err;
 	read_shape(&set, &shape);
