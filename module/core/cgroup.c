@@ -8,9 +8,13 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
+#include "compat/compat.h"
 #include "core/cgroup.h"
 #include "core/command.h"
 #include "core/record.h"
+
+static const char no_controller[] =
+	"this kernel has no memory controller: nothing is charged";
 
 #ifdef CONFIG_MEMCG
 /**
@@ -33,9 +37,21 @@ s64 cgroup_pages(void)
 	return pages;
 }
 
+/* Why nothing is charged to a cgroup for memory of the kernel's; NULL if it is. */
+static const char *why_uncharged(const struct mem_cgroup *memcg)
+{
+	if (!memcg)
+		return no_controller;
+	if (!memcg->css.parent)
+		return "nothing is charged to the root cgroup";
+	if (!memcg_kmem_online())
+		return "booted with cgroup.memory=nokmem: nothing is charged for objects";
+	return NULL;
+}
+
 /**
  * cgroup_record() - add the cgroup of the task at work to a record
- * @record:	gets its path and, if that is the root, a note that nothing is charged
+ * @record:	gets its path and, if nothing is charged to it, a note that says why
  *
  * Context: Process context, may sleep.
  */
@@ -43,13 +59,12 @@ void cgroup_record(struct lab_record *record)
 {
 	struct mem_cgroup *memcg = get_mem_cgroup_from_mm(current->mm);
 	char *path = kmalloc(PATH_MAX, GFP_KERNEL);
+	const char *why = why_uncharged(memcg);
 
-	if (memcg && path && cgroup_path(memcg->css.cgroup, path, PATH_MAX) > 0) {
+	if (memcg && path && cgroup_path(memcg->css.cgroup, path, PATH_MAX) > 0)
 		record_text(record, "cgroup", "%s", path);
-		if (!memcg->css.parent)
-			record_text(record, "note",
-				    "nothing is charged to the root cgroup");
-	}
+	if (why)
+		record_text(record, "note", "%s", why);
 	kfree(path);
 	mem_cgroup_put(memcg);
 }
@@ -116,6 +131,7 @@ s64 cgroup_pages(void)
 
 void cgroup_record(struct lab_record *record)
 {
+	record_text(record, "note", "%s", no_controller);
 }
 
 void cgroup_read_limits(struct lab_cgroup_limits *limits)
