@@ -264,8 +264,8 @@ TEST_F(charge, failed)
 	static const char group[] = "kmemlab-charge";
 	long long charge, failed;
 
-	if (!cgroup_make(group))
-		SKIP(return, "charge.failed: no memory controller of cgroup v2");
+	if (!cgroup_make_kmem(group))
+		SKIP(return, "charge.failed: no cgroup v2 is charged for the kernel's memory");
 	ASSERT_OK("pool.create name=some allocator=reclaimable size=4096");
 	ASSERT_OK("pool.alloc name=some count=100");
 	ASSERT_EQ(0, write_file(cgroup_path(group, "memory.max"), "8M"));

@@ -555,8 +555,8 @@ TEST_F(gfp, account)
 	bool plain_block, accounted_block;
 	int tries;
 
-	if (access("/proc/kpagecgroup", R_OK) || !cgroup_make(cgroup))
-		SKIP(return, "gfp.account: no memory controller of cgroup v2");
+	if (access("/proc/kpagecgroup", R_OK) || !cgroup_make_kmem(cgroup))
+		SKIP(return, "gfp.account: no cgroup v2 is charged for the kernel's memory");
 	inode = cgroup_inode(cgroup);
 	for (tries = 0; may_try(tries); tries++) {
 		long long before, held, after;

@@ -1218,6 +1218,13 @@ static inline bool cgroup_make(const char *name)
 	return !access(cgroup_path(name, "memory.stat"), R_OK);
 }
 
+/* The same if what the kernel has for it is charged, too (cgroup.memory=nokmem). */
+static inline bool cgroup_make_kmem(const char *name)
+{
+	return cgroup_make(name) &&
+	       keyed_number(LAB "fingerprint", "memcg_kmem") == 1;
+}
+
 /* The caller becomes a member.  Returns 0 or the errno. */
 static inline int cgroup_enter(const char *name)
 {

@@ -121,8 +121,8 @@ TEST_F(memcg, charge)
 {
 	int i;
 
-	if (!cgroup_make(GROUP))
-		SKIP(return, "memcg.charge: no memory controller of cgroup v2");
+	if (!cgroup_make_kmem(GROUP))
+		SKIP(return, "memcg.charge: no cgroup v2 is charged for the kernel's memory");
 	say("of       accounted  objects    bytes  memory.stat");
 	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
 		check_kind(_metadata, &kinds[i], false);
@@ -144,8 +144,8 @@ TEST_F(memcg, limit)
 	pid_t pid;
 	int i;
 
-	if (!cgroup_make(GROUP) || !cgroup_make(BESIDE))
-		SKIP(return, "memcg.limit: no memory controller of cgroup v2");
+	if (!cgroup_make_kmem(GROUP) || !cgroup_make(BESIDE))
+		SKIP(return, "memcg.limit: no cgroup v2 is charged for the kernel's memory");
 	pid = hog("-s 16M -g " BESIDE);
 	ASSERT_LT(0, pid);
 	beside = cgroup_stat(BESIDE, "anon");

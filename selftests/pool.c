@@ -461,8 +461,8 @@ static void fail_again(struct __test_metadata *_metadata, const char *command)
 /* An allocation that fails on its way leaves nothing, however often. */
 TEST_F(pool, fails_again)
 {
-	if (!cgroup_make(fails))
-		SKIP(return, "pool.fails_again: no memory controller of cgroup v2");
+	if (!cgroup_make_kmem(fails))
+		SKIP(return, "pool.fails_again: no cgroup v2 is charged for the kernel's memory");
 	ASSERT_OK("pool.create name=fails allocator=reclaimable size=4096");
 	ASSERT_EQ(0, write_file(cgroup_path(fails, "memory.max"), "1M"));
 	expect_kept(_metadata, fail_again, "pool.alloc name=fails count=1000", 32,
