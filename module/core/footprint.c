@@ -8,6 +8,7 @@
 #include <linux/dcache.h>
 #include <linux/debugfs.h>
 #include <linux/fs.h>
+#include <linux/gcd.h>
 #include <linux/kernel.h>
 #include <linux/kernfs.h>
 #include <linux/kobject.h>
@@ -26,8 +27,14 @@
 #include "core/family.h"
 #include "core/footprint.h"
 
-/* Of so many objects, wherever they lie, the distances tell the spacing. */
+/*
+ * So many objects are looked at, and more until all of one slab have come in a row: if
+ * others use the cache, each slab may have room for one or two, anywhere in it.  But no
+ * more than so many, nor of more bytes, nor than the budget has room for.
+ */
 #define SAMPLES		64
+#define SAMPLES_MAX	8192
+#define SAMPLES_BYTES	SZ_1M
 
 /* What one of so many bytes is charged for while it is looked at, with its debugging. */
 #define SAMPLE_BYTES(size)	(2 * (u64)(size) + SZ_1K)
@@ -60,80 +67,135 @@ static unsigned long cgroup_table_bytes(const struct page *slab,
 	return 0;
 }
 
-/* An object's share of its slab; the objects are sorted by their addresses. */
-static void share_slab(void **object, unsigned int nr,
+/**
+ * struct sample - the objects that are looked at
+ * @cache:	their cache; NULL: kmalloc()
+ * @gfp:	flags of each request of kmalloc(), beside GFP_LAB
+ * @size:	of an object, in bytes
+ * @object:	the objects, in the order in which they were handed out
+ * @nr:		how many there are
+ * @run:	how many of the last came from one slab
+ * @spacing:	all distances seen of two in a slab are multiples of it, in bytes; 0: of
+ *		none was it seen
+ */
+struct sample {
+	struct kmem_cache *cache;
+	gfp_t gfp;
+	size_t size;
+	void **object;
+	unsigned int nr;
+	unsigned int run;
+	size_t spacing;
+};
+
+static size_t slab_bytes(const void *object)
+{
+	return page_size(virt_to_head_page(object));
+}
+
+/* Adds an object; whether there was one. */
+static bool take(struct sample *sample)
+{
+	void *got, *last;
+
+	if (sample->cache)
+		got = kmem_cache_alloc(sample->cache, GFP_LAB);
+	else
+		got = kmalloc(sample->size, GFP_LAB | sample->gfp);
+	if (!got)
+		return false;
+	last = sample->nr ? sample->object[sample->nr - 1] : NULL;
+	sample->object[sample->nr++] = got;
+	if (last && address_same_slab(got, last)) {
+		sample->run++;
+		sample->spacing = gcd(sample->spacing,
+				      got > last ? got - last : last - got);
+	} else {
+		sample->run = 1;
+	}
+	return true;
+}
+
+static void give_back(struct sample *sample)
+{
+	while (sample->nr) {
+		void *object = sample->object[--sample->nr];
+
+		if (sample->cache)
+			kmem_cache_free(sample->cache, object);
+		else
+			kfree(object);
+	}
+	kvfree(sample->object);
+}
+
+/* Whether the last objects are all that their slab has. */
+static bool has_whole_slab(const struct sample *sample)
+{
+	size_t bytes = slab_bytes(sample->object[sample->nr - 1]);
+
+	if (bytes / sample->size < 2)
+		return true;
+	return sample->run > 1 && sample->run == bytes / sample->spacing;
+}
+
+/* The last object's share of its slab. */
+static void share_slab(const struct sample *sample,
 		       struct lab_footprint *footprint)
 {
-	struct page *slab = virt_to_head_page(object[0]), *head;
-	size_t spacing = address_spacing(object, nr);
-	unsigned long bytes, per_slab = 1;
+	struct page *slab = virt_to_head_page(sample->object[sample->nr - 1]);
+	unsigned long bytes = page_size(slab), per_slab = 1;
 	unsigned int i;
 
-	for (i = 1; i < nr; i++) {
-		head = virt_to_head_page(object[i]);
-		/* KFENCE gives a few objects a page each (mm/kfence/core.c). */
-		if (compound_order(head) > compound_order(slab))
+	/* KFENCE gives a few objects a page each (mm/kfence/core.c). */
+	for (i = 0; i < sample->nr; i++) {
+		struct page *head = virt_to_head_page(sample->object[i]);
+
+		if (page_size(head) > bytes) {
 			slab = head;
+			bytes = page_size(head);
+		}
 	}
-	bytes = page_size(slab);
-	if (spacing)
-		per_slab = bytes / spacing;
+	if (sample->spacing)
+		per_slab = bytes / sample->spacing;
 	bytes += cgroup_table_bytes(slab, per_slab);
 	footprint->bytes = DIV_ROUND_UP(bytes, per_slab) + footprint_of_tracking();
 	footprint->slab_bytes = PageSlab(slab) ? bytes : 0;
 }
 
-/**
- * struct sampled - where the objects that are looked at come from
- * @cache:	their cache; NULL: kmalloc()
- * @size:	of an object of kmalloc(), in bytes
- * @gfp:	flags of each request, beside GFP_LAB
- */
-struct sampled {
-	struct kmem_cache *cache;
-	size_t size;
-	gfp_t gfp;
-};
-
-static void *alloc_sample(const struct sampled *sampled)
+static int look_at(struct lab_run *run, struct sample *sample,
+		   struct lab_footprint *footprint)
 {
-	if (sampled->cache)
-		return kmem_cache_alloc(sampled->cache, GFP_LAB);
-	return kmalloc(sampled->size, GFP_LAB | sampled->gfp);
-}
+	unsigned int room = clamp_t(size_t, SAMPLES_BYTES / sample->size, SAMPLES,
+				    SAMPLES_MAX);
+	u64 each = SAMPLE_BYTES(sample->size);
+	int err;
 
-static void free_sample(const struct sampled *sampled, void *object)
-{
-	if (sampled->cache)
-		kmem_cache_free(sampled->cache, object);
-	else
-		kfree(object);
-}
-
-static int sample(struct lab_run *run, const struct sampled *sampled,
-		  struct lab_footprint *footprint)
-{
-	void *object[SAMPLES];
-	unsigned int nr = 0;
-	int err = 0;
-
-	while (!err && nr < SAMPLES) {
-		object[nr] = alloc_sample(sampled);
-		if (!object[nr]) {
-			err = -ENOMEM;
-			break;
+	/* A block of pages is all of it. */
+	if (!sample->cache && sample->size > KMALLOC_MAX_CACHE_SIZE) {
+		room = 1;
+		each = PAGE_SIZE << get_order(sample->size);
+	}
+	err = lab_charge(run, min_t(u64, room, SAMPLES) * each +
+			      room * sizeof(*sample->object));
+	if (err)
+		return err;
+	sample->object = kvmalloc_array(room, sizeof(*sample->object), GFP_LAB);
+	if (!sample->object)
+		return -ENOMEM;
+	while (!err && sample->nr < room) {
+		if (sample->nr >= SAMPLES) {
+			if (has_whole_slab(sample))
+				break;
+			err = lab_charge(run, each);
+			if (err)
+				break;
 		}
-		/* A block of pages is all of it. */
-		if (!PageSlab(virt_to_head_page(object[nr++])))
-			break;
-		err = context_breathe(run->reason);
+		err = take(sample) ? context_breathe(run->reason) : -ENOMEM;
 	}
-	if (!err) {
-		address_sort(object, nr);
-		share_slab(object, nr, footprint);
-	}
-	while (nr)
-		free_sample(sampled, object[--nr]);
+	if (!err)
+		share_slab(sample, footprint);
+	give_back(sample);
 	return err;
 }
 
@@ -149,12 +211,11 @@ static int sample(struct lab_run *run, const struct sampled *sampled,
 int footprint_of_cache(struct lab_run *run, struct kmem_cache *cache,
 		       struct lab_footprint *footprint)
 {
-	const struct sampled sampled = { .cache = cache };
-	int err;
+	struct sample sample = {
+		.cache = cache, .size = kmem_cache_size(cache),
+	};
+	int err = look_at(run, &sample, footprint);
 
-	err = lab_charge(run, SAMPLES * SAMPLE_BYTES(kmem_cache_size(cache)));
-	if (!err)
-		err = sample(run, &sampled, footprint);
 	kmem_cache_shrink(cache);
 	return err;
 }
@@ -172,14 +233,9 @@ int footprint_of_cache(struct lab_run *run, struct kmem_cache *cache,
 int footprint_of_kmalloc(struct lab_run *run, size_t size, gfp_t gfp,
 			 struct lab_footprint *footprint)
 {
-	const struct sampled sampled = { .size = size, .gfp = gfp };
-	int err;
+	struct sample sample = { .size = size, .gfp = gfp };
 
-	if (size > KMALLOC_MAX_CACHE_SIZE)
-		err = lab_charge(run, PAGE_SIZE << get_order(size));
-	else
-		err = lab_charge(run, SAMPLES * SAMPLE_BYTES(size));
-	return err ?: sample(run, &sampled, footprint);
+	return look_at(run, &sample, footprint);
 }
 
 /**
