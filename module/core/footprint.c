@@ -33,8 +33,8 @@
  * more than so many, nor of more bytes, nor than the budget has room for.
  */
 #define SAMPLES		64
-#define SAMPLES_MAX	8192
-#define SAMPLES_BYTES	SZ_1M
+#define SAMPLES_MAX	512
+#define SAMPLES_BYTES	SZ_256K
 
 /* What one of so many bytes is charged for while it is looked at, with its debugging. */
 #define SAMPLE_BYTES(size)	(2 * (u64)(size) + SZ_1K)
