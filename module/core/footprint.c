@@ -30,7 +30,7 @@
 /*
  * So many objects are looked at, and more until all of one slab have come in a row: if
  * others use the cache, each slab may have room for one or two, anywhere in it.  But no
- * more than so many, nor of more bytes, nor than the budget has room for.
+ * more than so many, nor of more bytes.
  */
 #define SAMPLES		64
 #define SAMPLES_MAX	512
@@ -139,23 +139,21 @@ static bool has_whole_slab(const struct sample *sample)
 	return sample->run > 1 && sample->run == bytes / sample->spacing;
 }
 
-/* The last object's share of its slab. */
+/* An object's share of its slab. */
 static void share_slab(const struct sample *sample,
 		       struct lab_footprint *footprint)
 {
-	struct page *slab = virt_to_head_page(sample->object[sample->nr - 1]);
-	unsigned long bytes = page_size(slab), per_slab = 1;
+	const void *object = sample->object[sample->nr - 1];
+	unsigned long bytes, per_slab = 1;
+	struct page *slab;
 	unsigned int i;
 
 	/* KFENCE gives a few objects a page each (mm/kfence/core.c). */
-	for (i = 0; i < sample->nr; i++) {
-		struct page *head = virt_to_head_page(sample->object[i]);
-
-		if (page_size(head) > bytes) {
-			slab = head;
-			bytes = page_size(head);
-		}
-	}
+	for (i = 0; i < sample->nr; i++)
+		if (slab_bytes(sample->object[i]) > slab_bytes(object))
+			object = sample->object[i];
+	slab = virt_to_head_page(object);
+	bytes = page_size(slab);
 	if (sample->spacing)
 		per_slab = bytes / sample->spacing;
 	bytes += cgroup_table_bytes(slab, per_slab);
@@ -188,10 +186,10 @@ static int look_at(struct lab_run *run, struct sample *sample,
 			if (has_whole_slab(sample))
 				break;
 			err = lab_charge(run, each);
-			if (err)
-				break;
 		}
-		err = take(sample) ? context_breathe(run->reason) : -ENOMEM;
+		if (!err)
+			err = take(sample) ? context_breathe(run->reason)
+					   : -ENOMEM;
 	}
 	if (!err)
 		share_slab(sample, footprint);
