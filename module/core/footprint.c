@@ -46,12 +46,20 @@
 /* And what debugfs has of an opened file, struct debugfs_fsdata. */
 #define OPENED_BYTES		64
 
-static DEFINE_MUTEX(hidden_lock);
-/* What has been learned of such caches; the last is learned again and again. */
-static struct {
+/**
+ * struct known - what has been learned of objects of one size
+ * @size:	in bytes; 0: of none yet
+ * @bytes:	what one takes
+ */
+struct known {
 	size_t size;
 	u64 bytes;
-} hidden[8];			/* hidden_lock */
+};
+
+static DEFINE_MUTEX(known_lock);
+/* Of caches that modules cannot see, and of kmalloc()'s classes. */
+static struct known hidden[8];		/* known_lock */
+static struct known structs[16];	/* known_lock */
 
 /* Pools' caches begin with "kmemlab_": none can have this name. */
 #define SAMPLE_CACHE	"kmemlab-sample"
@@ -254,6 +262,29 @@ int footprint_charge(struct lab_run *run, const struct lab_footprint *each,
 			       nr_cpu_ids * each->slab_bytes);
 }
 
+/* Learns it once for each size; if there are too many, of the last again and again. */
+static int look_up(struct lab_run *run, struct known *known, size_t nr, size_t size,
+		   int (*learn)(struct lab_run *run, size_t size, u64 *bytes), u64 *bytes)
+{
+	struct known *end = known + nr - 1;
+	int err = 0;
+
+	if (mutex_lock_killable(&known_lock))
+		return lab_refuse(run, -EINTR, "cancelled by a signal");
+	while (known < end && known->size && known->size != size)
+		known++;
+	if (known->size != size) {
+		known->size = 0;
+		err = learn(run, size, &known->bytes);
+	}
+	if (!err) {
+		known->size = size;
+		*bytes = known->bytes;
+	}
+	mutex_unlock(&known_lock);
+	return err;
+}
+
 /* What an object takes of a cache of the kernel's own: of one that is made alike. */
 static int learn_hidden(struct lab_run *run, size_t size, u64 *bytes)
 {
@@ -261,7 +292,7 @@ static int learn_hidden(struct lab_run *run, size_t size, u64 *bytes)
 	struct kmem_cache *cache;
 	int err;
 
-	lockdep_assert_held(&hidden_lock);
+	lockdep_assert_held(&known_lock);
 	cache = compat_cache_create_unmerged(SAMPLE_CACHE, size, 0, 0, NULL);
 	if (!cache)
 		return -ENOMEM;
@@ -283,24 +314,37 @@ static int learn_hidden(struct lab_run *run, size_t size, u64 *bytes)
  */
 int footprint_of_hidden(struct lab_run *run, size_t size, u64 *bytes)
 {
-	unsigned int i;
-	int err = 0;
+	return look_up(run, hidden, ARRAY_SIZE(hidden), size, learn_hidden, bytes);
+}
 
-	if (mutex_lock_killable(&hidden_lock))
-		return lab_refuse(run, -EINTR, "cancelled by a signal");
-	for (i = 0; i < ARRAY_SIZE(hidden) - 1; i++)
-		if (!hidden[i].size || hidden[i].size == size)
-			break;
-	if (!hidden[i].size || hidden[i].size != size) {
-		hidden[i].size = 0;
-		err = learn_hidden(run, size, &hidden[i].bytes);
-	}
-	if (!err) {
-		hidden[i].size = size;
-		*bytes = hidden[i].bytes;
-	}
-	mutex_unlock(&hidden_lock);
+static int learn_struct(struct lab_run *run, size_t size, u64 *bytes)
+{
+	struct lab_footprint footprint;
+	int err = footprint_of_kmalloc(run, size, 0, &footprint);
+
+	if (!err)
+		*bytes = footprint.bytes;
 	return err;
+}
+
+/**
+ * footprint_of_struct() - what a struct takes that is got from kmalloc()
+ * @run:	the command
+ * @size:	of the struct, in bytes
+ * @bytes:	filled in
+ *
+ * Looks at objects of each class once: those that are looked at each time leave slabs,
+ * and the struct itself would lie in one of them alone.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0; -ENOMEM; -EDQUOT or -EINTR with the reason.
+ */
+int footprint_of_struct(struct lab_run *run, size_t size, u64 *bytes)
+{
+	if (size > KMALLOC_MAX_CACHE_SIZE)
+		return learn_struct(run, size, bytes);
+	return look_up(run, structs, ARRAY_SIZE(structs), kmalloc_size_roundup(size),
+		       learn_struct, bytes);
 }
 
 /**
@@ -314,8 +358,7 @@ int footprint_of_hidden(struct lab_run *run, size_t size, u64 *bytes)
  */
 int footprint_of_files(struct lab_run *run, unsigned int nr, u64 *bytes)
 {
-	struct lab_footprint opened;
-	u64 inode, dentry;
+	u64 inode, dentry, opened;
 	int err;
 
 	/* With what debugfs adds, from 6.11 on (struct debugfs_inode_info). */
@@ -325,9 +368,9 @@ int footprint_of_files(struct lab_run *run, unsigned int nr, u64 *bytes)
 		err = footprint_of_hidden(run, sizeof(struct dentry), &dentry);
 	/* What debugfs keeps of each that was opened once (debugfs_file_get()). */
 	if (!err)
-		err = footprint_of_kmalloc(run, OPENED_BYTES, 0, &opened);
+		err = footprint_of_struct(run, OPENED_BYTES, &opened);
 	if (!err)
-		*bytes = nr * (inode + dentry + opened.bytes);
+		*bytes = nr * (inode + dentry + opened);
 	return err;
 }
 
@@ -383,8 +426,7 @@ int footprint_of_new_cache(struct lab_run *run, const char *name,
 {
 	struct kernfs_node *all, *dir = NULL;
 	struct dentry *traces, *traced;
-	struct lab_footprint cache, names, random = {};
-	u64 files = 0;
+	u64 files = 0, random = 0, cache, names;
 	int err;
 
 	*bytes = 0;
@@ -404,16 +446,16 @@ int footprint_of_new_cache(struct lab_run *run, const char *name,
 	if (!IS_ERR_OR_NULL(traces))
 		dput(traces);
 	if (!err)
-		err = footprint_of_kmalloc(run, CACHE_BYTES, 0, &cache);
+		err = footprint_of_struct(run, CACHE_BYTES, &cache);
 	if (!err)
-		err = footprint_of_kmalloc(run, strlen(name) + 1, 0, &names);
+		err = footprint_of_struct(run, strlen(name) + 1, &names);
 	/* The order in which a slab hands out its objects (init_cache_random_seq()). */
 	if (!err && IS_ENABLED(CONFIG_SLAB_FREELIST_RANDOM))
-		err = footprint_of_kmalloc(run, sizeof(int) *
-					   div64_u64(object->slab_bytes,
-						     object->bytes), 0, &random);
+		err = footprint_of_struct(run, sizeof(int) *
+					  div64_u64(object->slab_bytes, object->bytes),
+					  &random);
 	if (!err)
-		*bytes += files + cache.bytes + 2 * names.bytes + random.bytes +
+		*bytes += files + cache + 2 * names + random +
 			  nr_node_ids * 2ULL * CACHE_NODE_BYTES +
 			  num_possible_cpus() * (u64)CACHE_CPU_BYTES;
 	return err;

@@ -566,17 +566,16 @@ static int alloc_objects(struct lab_run *run, struct lab_pool *pool,
 static int charge_pool(struct lab_run *run, struct lab_pool *pool,
 		       size_t door_bytes)
 {
-	struct lab_footprint structs;
-	u64 files = 0;
+	u64 structs, files = 0;
 	int err;
 
-	err = footprint_of_kmalloc(run, sizeof(*pool) + door_bytes, 0, &structs);
+	err = footprint_of_struct(run, sizeof(*pool) + door_bytes, &structs);
 	if (!err && pool_watcher)
 		err = footprint_of_files(run, pool_watcher->nr_files, &files);
 	if (!err)
-		err = budget_charge(structs.bytes + files, run->reason);
+		err = budget_charge(structs + files, run->reason);
 	if (!err)
-		pool->own_bytes = structs.bytes + files;
+		pool->own_bytes = structs + files;
 	return err;
 }
 

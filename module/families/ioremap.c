@@ -649,8 +649,7 @@ static int dma_open(struct lab_source *source, struct lab_run *run,
 		    const char *name)
 {
 	struct platform_device *device;
-	struct lab_footprint own, core;
-	u64 bytes;
+	u64 bytes, own, core;
 	int err;
 
 	device = platform_device_register_simple("kmemlab", PLATFORM_DEVID_AUTO,
@@ -665,12 +664,12 @@ static int dma_open(struct lab_source *source, struct lab_run *run,
 	source->charge_bytes = PAGE_SIZE << source->order;
 	err = footprint_of_kobject(run, device->dev.kobj.sd, &bytes);
 	if (!err)
-		err = footprint_of_kmalloc(run, sizeof(*device), 0, &own);
+		err = footprint_of_struct(run, sizeof(*device), &own);
 	if (!err)
-		err = footprint_of_kmalloc(run, DEVICE_PRIVATE_BYTES, 0, &core);
+		err = footprint_of_struct(run, DEVICE_PRIVATE_BYTES, &core);
 	if (!err)
 		err = lab_source_charge(source, run,
-					bytes + own.bytes + core.bytes);
+					bytes + own + core);
 	if (err)
 		platform_device_unregister(device);
 	return err;

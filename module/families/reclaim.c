@@ -93,8 +93,8 @@ static void reclaimable_close(struct lab_source *source)
 /* What an object takes, and the cache with its struct and its shrinker's. */
 static int charge_cache(struct lab_run *run, struct lab_source *source)
 {
-	struct lab_footprint object, own;
-	u64 bytes;
+	struct lab_footprint object;
+	u64 bytes, own;
 	int err;
 
 	err = footprint_of_cache(run, source->cache, &object);
@@ -102,13 +102,13 @@ static int charge_cache(struct lab_run *run, struct lab_source *source)
 		err = footprint_of_new_cache(run, source->cache_name,
 					     &object, &bytes);
 	if (!err)
-		err = footprint_of_kmalloc(run, sizeof(struct lab_cache), 0, &own);
+		err = footprint_of_struct(run, sizeof(struct lab_cache), &own);
 	if (err)
 		return err;
 	source->charge_bytes = object.bytes;
 	source->slab_bytes = object.slab_bytes;
 	source->keeps_slabs = true;
-	return lab_source_charge(source, run, bytes + 2 * own.bytes +
+	return lab_source_charge(source, run, bytes + 2 * own +
 				 nr_node_ids * sizeof(struct list_lru_node));
 }
 

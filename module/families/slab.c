@@ -1497,14 +1497,14 @@ static int show_kfree_rcu(struct lab_run *run, struct slab_crowd *crowd)
 static int slab_rcu(struct lab_run *run)
 {
 	unsigned int nr = lab_number(run, "blocks");
-	struct lab_footprint deferred;
 	struct slab_crowd *crowd;
+	u64 deferred;
 	int err;
 
-	err = footprint_of_kmalloc(run, sizeof(struct slab_deferred), 0, &deferred);
+	err = footprint_of_struct(run, sizeof(struct slab_deferred), &deferred);
 	if (!err)
 		err = lab_charge(run, nr * RCU_BLOCK_BYTES +
-				      RCU_CROWD * (deferred.bytes + sizeof(void *)));
+				      RCU_CROWD * (deferred + sizeof(void *)));
 	if (err)
 		return err;
 	crowd = kvzalloc(struct_size(crowd, object, nr + RCU_CROWD), GFP_LAB);

@@ -978,24 +978,22 @@ static int area_bytes(struct lab_run *run, size_t size, u64 *bytes)
 {
 	unsigned long nr = PAGE_ALIGN(size) >> PAGE_SHIFT;
 	size_t pointers = nr * sizeof(struct page *);
-	struct lab_footprint vm, array;
-	u64 node_bytes, array_bytes;
+	u64 vm_bytes, node_bytes, array_bytes;
 	int err;
 
-	err = footprint_of_kmalloc(run, sizeof(struct vm_struct), 0, &vm);
+	err = footprint_of_struct(run, sizeof(struct vm_struct), &vm_bytes);
 	if (!err)
 		err = footprint_of_hidden(run, sizeof(struct vmap_area),
 					  &node_bytes);
 	if (err)
 		return err;
-	if (pointers > PAGE_SIZE) {
+	if (pointers > PAGE_SIZE)
 		err = area_bytes(run, pointers, &array_bytes);
-	} else {
-		err = footprint_of_kmalloc(run, pointers, 0, &array);
-		array_bytes = array.bytes;
-	}
-	*bytes = nr * PAGE_SIZE + (nr + 1) * sizeof(pte_t) + vm.bytes +
-		 node_bytes + array_bytes + footprint_of_tracking();
+	else
+		err = footprint_of_struct(run, pointers, &array_bytes);
+	if (!err)
+		*bytes = nr * PAGE_SIZE + (nr + 1) * sizeof(pte_t) + vm_bytes +
+			 node_bytes + array_bytes + footprint_of_tracking();
 	return err;
 }
 
