@@ -145,8 +145,8 @@ static void fill_up(struct lab_shelf *shelf, struct lab_shelf *other)
 /**
  * shelf_join() - put all objects of another shelf at the newest end
  * @shelf:	the shelf
- * @other:	the other, which is empty then; of its objects none has been taken
- *		from the oldest end
+ * @other:	the other, which has no object then and is for shelf_free(); of its
+ *		objects none has been taken from the oldest end
  *
  * Takes no memory but for the table, and time for each object only where the
  * newest one of @shelf does not end a chunk.
@@ -168,7 +168,7 @@ int shelf_join(struct lab_shelf *shelf, struct lab_shelf *other)
 		left = min(PER_CHUNK - other->head % PER_CHUNK,
 			   shelf_count(other));
 		if (other->head / PER_CHUNK > i || !left)
-			continue;	/* emptied; it goes with the shelf */
+			continue;	/* emptied: shelf_free() */
 		/* What did not fit begins the next chunk, which is this one. */
 		memmove(chunk, slot(other, other->head), left * sizeof(void *));
 		if (shelf->tail / PER_CHUNK < shelf->nr_slots)
@@ -180,7 +180,6 @@ int shelf_join(struct lab_shelf *shelf, struct lab_shelf *other)
 		other->pages--;
 		other->head += left;
 	}
-	shelf_free(other);
 	return 0;
 }
 

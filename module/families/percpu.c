@@ -205,7 +205,6 @@ static int count_on_cpu(void *arg)
 	unsigned int met = 0;
 	u64 i, seen;
 
-	meet(count, ++met);
 	for (i = 0; i < count->rounds && !READ_ONCE(count->stop); i++) {
 		percpu_counter_add(&count->summed, 1);
 		this_cpu_inc(*count->own);
