@@ -213,6 +213,7 @@ TEST_F(bench, refusals)
 	static const struct {
 		const char *command;
 		int err;
+		const char *reason;
 	} bad[] = {
 		{ "cost allocator=none", EINVAL },
 		{ "cost allocator=slab", EINVAL },
@@ -221,6 +222,8 @@ TEST_F(bench, refusals)
 		{ "cost allocator=slab size=64 align=3", ERANGE },
 		{ "cost allocator=pages order=99", ERANGE },
 		{ "cost pattern=none", EINVAL },
+		{ "cost count=200 runs=1000", ERANGE,
+		  "1000 runs of 200 calls are more than 131072" },
 		{ "cost count=100000 runs=1000", ERANGE },
 		{ "cost count=200000", ERANGE },
 		{ "cost runs=0", ERANGE },
@@ -244,6 +247,9 @@ TEST_F(bench, refusals)
 			TH_LOG("%s", command);
 		EXPECT_NE(NULL, text_of(record, "reason"))
 			TH_LOG("%s", command);
+		if (bad[i].reason)
+			EXPECT_TRUE(text_is(record, "reason", bad[i].reason))
+			TH_LOG("%s", text_of(record, "reason"));
 	}
 }
 

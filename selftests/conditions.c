@@ -6,6 +6,10 @@
  */
 #include "costs.h"
 
+#ifdef __x86_64__
+#include <cpuid.h>
+#endif
+
 #define POOL	"conditions"
 #define CACHE	"kmemlab_" POOL
 
@@ -186,6 +190,22 @@ TEST_F(conditions, usercopy)
 
 	EXPECT_TRUE(text_is(&fingerprint, "usercopy_checks",
 			    checks ? "yes" : "no"));
+}
+
+/* The processor tells user space as well who runs it. */
+TEST_F(conditions, hypervisor)
+{
+#ifdef __x86_64__
+	unsigned int eax, word[4] = { 0 };
+	char line[4096];
+
+	__cpuid(0x40000000, eax, word[0], word[1], word[2]);
+	if (!find_line("/proc/cpuinfo", "flags", " hypervisor", line, sizeof(line)))
+		strcpy((char *)word, "none");
+	EXPECT_TRUE(text_is(&fingerprint, "hypervisor", (char *)word));
+#else
+	SKIP(return, "conditions.hypervisor: no CPUID");
+#endif
 }
 
 /* KFENCE samples what is allocated, every so many milliseconds, or not at all. */

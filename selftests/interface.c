@@ -408,6 +408,18 @@ TEST_F(interface, reason_in_log)
 	EXPECT_EQ(0, write_file(control, "module kmemlab -p"));
 }
 
+/* /proc has the last record of all families. */
+TEST_F(interface, last_record)
+{
+	static struct record debugfs, proc;
+
+	ASSERT_EQ(0, write_file(LAB "buddy/run", "split order=4"));
+	read_file(LAB "buddy/result", debugfs.text, sizeof(debugfs.text));
+	read_file("/proc/kmemlab/result", proc.text, sizeof(proc.text));
+	EXPECT_TRUE(text_is(&proc, "experiment", "buddy.split"));
+	EXPECT_STREQ(debugfs.text, proc.text);
+}
+
 /* The conditions, as the kernel itself states them. */
 TEST_F(interface, fingerprint)
 {
@@ -514,6 +526,81 @@ TEST_F(interface, ranges)
 	EXPECT_LT(0, nr_ranges);
 	read_state(&after);
 	EXPECT_EQ(0, memcmp(&before, &after, sizeof(before)));
+}
+
+#define ABI	"abi.txt"
+
+/*
+ * What a line of a listing is in ABI: whose the parameter is, its values, its default.
+ * How many CPUs and nodes there can be is the kernel's affair.
+ */
+static void describe(const char *family, const char *line, char *owner, char *text)
+{
+	const char *def = strrchr(line, '[');
+	char word[128] = "", *most;
+
+	sscanf(line, " %127s", word);
+	*text = '\0';
+	if (line[0] != ' ') {
+		sprintf(text, "%s.%s\n", family, word);
+		sprintf(owner, "%s.%s", family, word);
+	} else if (line[2] != ' ') {
+		/* In other listings they are again. */
+		*owner = '\0';
+		if (strcmp(family, "pool"))
+			return;
+		sprintf(owner, "allocator.%s", strchr(word, '=') + 1);
+		sprintf(text, "%s\n", owner);
+	} else if (*owner) {
+		most = strstr(word, "..");
+		if (most && (strstr(word, "cpu=") || strstr(word, "node=")))
+			most[2] = '\0';
+		sprintf(text, "%s %s%s%s", owner, word, def ? " " : "", def ?: "\n");
+	}
+}
+
+static char abi[1 << 15];
+static int nr_described;
+
+static void describe_file(struct __test_metadata *_metadata, const char *path)
+{
+	char line[512], owner[128] = "", text[512];
+	const char *family = family_of(path), *found;
+	FILE *file = fopen(path, "r");
+
+	while (file && fgets(line, sizeof(line), file)) {
+		describe(family, line, owner, text);
+		if (!*text)
+			continue;
+		nr_described++;
+		found = strstr(abi, text);
+		EXPECT_TRUE(found && (found == abi || found[-1] == '\n'))
+		TH_LOG("not in " ABI ": %s", text);
+	}
+	if (file)
+		fclose(file);
+}
+
+/* Scripts rely on it: no parameter, range or default changes without notice. */
+TEST_F(interface, abi)
+{
+	DIR *dir = opendir(LAB);
+	struct dirent *entry;
+	char path[512], *line;
+
+	if (PAGE_BYTES != 4096)
+		SKIP(return, "interface.abi: some ranges are in pages, of other bytes");
+	ASSERT_NE(NULL, dir);
+	ASSERT_LT(0, read_file(ABI, abi, sizeof(abi)));
+	while ((entry = readdir(dir))) {
+		snprintf(path, sizeof(path), LAB "%s/%s", entry->d_name,
+			 strcmp(entry->d_name, "pools") ? "run" : "create");
+		describe_file(_metadata, path);
+	}
+	closedir(dir);
+	for (line = abi; (line = strchr(line, '\n')); line++)
+		nr_described--;
+	EXPECT_EQ(0, nr_described);
 }
 
 /* A command that was killed gives back what it held within a second. */

@@ -130,6 +130,32 @@ TEST_F(memcg, charge)
 	}
 }
 
+static long long nr_dying(void)
+{
+	return keyed_number(cgroup_path("", "cgroup.stat"), "nr_dying_descendants");
+}
+
+/*
+ * A cgroup that the lab has named and charged is gone when it is removed.  That takes a
+ * while, and files that were read and are still cached keep it as well.
+ */
+TEST_F(memcg, released)
+{
+	long long before;
+	int tries;
+
+	if (!cgroup_make_kmem(GROUP))
+		SKIP(return, "memcg.released: no cgroup v2 is charged for the kernel's memory");
+	before = nr_dying();
+	EXPECT_EQ(0, run_in_group(GROUP, 0, "memcg.charge kind=pages bytes=64K"));
+	ASSERT_EQ(0, write_file(cgroup_path(GROUP, "memory.max"), "8M"));
+	EXPECT_EQ(ENOMEM, run_in_group(GROUP, 0, "memcg.charge kind=pages bytes=16M"));
+	ASSERT_EQ(0, cgroup_remove(GROUP));
+	for (tries = 0; nr_dying() > before && may_try(tries); tries++)
+		write_file("/proc/sys/vm/drop_caches", "3");
+	EXPECT_GE(before, nr_dying());
+}
+
 static long long events(const char *group, const char *key)
 {
 	return cgroup_number(group, "memory.events", key);

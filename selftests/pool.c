@@ -600,6 +600,8 @@ static void fill_magazines(struct __test_metadata *_metadata)
 	ASSERT_EQ(0, run_in_group(NULL, 1, "pool.free name=kept count=1000"));
 	EXPECT_EQ(0, pool_number("kept", "nr_objects"));
 	EXPECT_LT(0, slabs_kept("kept"));
+	/* Of 63 each the one that was loaded is full, and so is the one before it. */
+	EXPECT_LT(63, cache_number("kept", "objects"));
 }
 
 /*
