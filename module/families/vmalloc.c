@@ -439,14 +439,45 @@ static void record_neighbours(struct lab_run *run, void **area,
 	record_number(&run->record, "nr_pairs", nr_pairs);
 }
 
+/*
+ * What an area takes: the pages, an entry that maps each and one for the guard, what
+ * describes the area, twice, and a pointer to each page, in an area of its own if they
+ * are many (mm/vmalloc.c, __vmalloc_area_node()).
+ */
+static int area_bytes(struct lab_run *run, size_t size, u64 *bytes)
+{
+	unsigned long nr = PAGE_ALIGN(size) >> PAGE_SHIFT;
+	size_t pointers = nr * sizeof(struct page *);
+	u64 vm_bytes, node_bytes, array_bytes;
+	int err;
+
+	err = footprint_of_struct(run, sizeof(struct vm_struct), &vm_bytes);
+	if (!err)
+		err = footprint_of_hidden(run, sizeof(struct vmap_area),
+					  &node_bytes);
+	if (err)
+		return err;
+	if (pointers > PAGE_SIZE)
+		err = area_bytes(run, pointers, &array_bytes);
+	else
+		err = footprint_of_struct(run, pointers, &array_bytes);
+	if (!err)
+		*bytes = nr * PAGE_SIZE + (nr + 1) * sizeof(pte_t) + vm_bytes +
+			 node_bytes + array_bytes + footprint_of_tracking();
+	return err;
+}
+
 static int vmalloc_guard(struct lab_run *run)
 {
 	size_t size = PAGE_ALIGN(lab_number(run, "size"));
 	unsigned int count = lab_number(run, "count"), nr;
 	void **area;
+	u64 each;
 	int err;
 
-	err = lab_charge(run, count * (size + sizeof(*area)));
+	err = area_bytes(run, size, &each);
+	if (!err)
+		err = lab_charge(run, count * (each + sizeof(*area)));
 	if (err)
 		return err;
 	area = kvmalloc_array(count, sizeof(*area), GFP_LAB);
@@ -968,34 +999,6 @@ free:
 }
 
 /* The allocators */
-
-/*
- * What an area takes: the pages, an entry that maps each and one for the guard, what
- * describes the area, twice, and a pointer to each page, in an area of its own if they
- * are many (mm/vmalloc.c, __vmalloc_area_node()).
- */
-static int area_bytes(struct lab_run *run, size_t size, u64 *bytes)
-{
-	unsigned long nr = PAGE_ALIGN(size) >> PAGE_SHIFT;
-	size_t pointers = nr * sizeof(struct page *);
-	u64 vm_bytes, node_bytes, array_bytes;
-	int err;
-
-	err = footprint_of_struct(run, sizeof(struct vm_struct), &vm_bytes);
-	if (!err)
-		err = footprint_of_hidden(run, sizeof(struct vmap_area),
-					  &node_bytes);
-	if (err)
-		return err;
-	if (pointers > PAGE_SIZE)
-		err = area_bytes(run, pointers, &array_bytes);
-	else
-		err = footprint_of_struct(run, pointers, &array_bytes);
-	if (!err)
-		*bytes = nr * PAGE_SIZE + (nr + 1) * sizeof(pte_t) + vm_bytes +
-			 node_bytes + array_bytes + footprint_of_tracking();
-	return err;
-}
 
 static int area_open(struct lab_source *source, struct lab_run *run,
 		     const char *name)
