@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/cgroup.h>
+#include <linux/gfp.h>
 #include <linux/kernel.h>
-#include <linux/limits.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
-#include <linux/slab.h>
 #include <linux/string.h>
 
 #include "compat/compat.h"
@@ -58,14 +57,14 @@ static const char *why_uncharged(const struct mem_cgroup *memcg)
 void cgroup_record(struct lab_record *record)
 {
 	struct mem_cgroup *memcg = get_mem_cgroup_from_mm(current->mm);
-	char *path = kmalloc(PATH_MAX, GFP_KERNEL);
+	char *path = (char *)__get_free_page(GFP_KERNEL);
 	const char *why = why_uncharged(memcg);
 
-	if (memcg && path && cgroup_path(memcg->css.cgroup, path, PATH_MAX) > 0)
+	if (memcg && path && cgroup_path(memcg->css.cgroup, path, PAGE_SIZE) > 0)
 		record_text(record, "cgroup", "%s", path);
 	if (why)
 		record_text(record, "note", "%s", why);
-	kfree(path);
+	free_page((unsigned long)path);
 	mem_cgroup_put(memcg);
 }
 
@@ -108,7 +107,7 @@ void cgroup_read_limits(struct lab_cgroup_limits *limits)
 void cgroup_name_limit(const struct lab_cgroup_limits *before, char *reason)
 {
 	struct mem_cgroup *own = get_mem_cgroup_from_mm(current->mm), *memcg = own;
-	char *path = kmalloc(PATH_MAX, GFP_KERNEL);
+	char *path = (char *)__get_free_page(GFP_KERNEL);
 	size_t len = strlen(reason);
 	unsigned int i;
 
@@ -116,11 +115,11 @@ void cgroup_name_limit(const struct lab_cgroup_limits *before, char *reason)
 		if (nr_reached(memcg) != before->nr_reached[i])
 			break;
 	if (memcg && i < before->nr && path &&
-	    cgroup_path(memcg->css.cgroup, path, PATH_MAX) > 0)
+	    cgroup_path(memcg->css.cgroup, path, PAGE_SIZE) > 0)
 		scnprintf(reason + len, LAB_REASON_SIZE - len,
 			  ": cgroup %.64s is at its memory.max of %lu bytes", path,
 			  READ_ONCE(memcg->memory.max) * PAGE_SIZE);
-	kfree(path);
+	free_page((unsigned long)path);
 	mem_cgroup_put(own);
 }
 #else
