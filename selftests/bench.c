@@ -2,6 +2,8 @@
 /* What the bench promises on any machine; exact.c is about what it counts. */
 #include "costs.h"
 
+#include <math.h>
+
 #define RUN	"/proc/kmemlab/run"
 
 FIXTURE(bench)
@@ -206,6 +208,146 @@ TEST_F(bench, no_interval)
 	EXPECT_GE(5, cell_of(record, "whole.pair", "nr_blocks"));
 	EXPECT_EQ(MISSING, cost_of(record, "whole.pair", "high95"));
 	EXPECT_EQ(MISSING, cost_of(record, "whole.pair", "low95"));
+}
+
+/* As many runs, and blocks, as there are if the command does not say. */
+#define NR_RAW		24
+#define RAW_MAX		200
+/* Shares of a run are cut off after it. */
+#define THOUSANDTH	0.0011
+/* The bench takes the distribution of many values, which for few is a little off. */
+#define NEARLY_95	0.94
+
+/* Figures of one kind, as a record with raw=yes has them. */
+struct raw {
+	double value[RAW_MAX];
+	int nr;
+};
+
+static int compare_doubles(const void *a, const void *b)
+{
+	const double *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+/* The lower of the two in the middle, if there are two. */
+static double median_of(struct raw *raw)
+{
+	qsort(raw->value, raw->nr, sizeof(double), compare_doubles);
+	return raw->nr ? raw->value[(raw->nr - 1) / 2] : MISSING;
+}
+
+/*
+ * How likely it is that the median of what values are drawn from lies between the one
+ * that has so many below it and the one that has so many above.
+ */
+static double coverage(int nr, int outside)
+{
+	double term = 1, sum = 0;
+	int k;
+
+	for (k = 0; k < nr; k++)
+		term /= 2;
+	for (k = 0; k <= nr - outside - 1; k++) {
+		if (k > outside)
+			sum += term;
+		term *= (double)(nr - k) / (k + 1);
+	}
+	return sum;
+}
+
+/* The ends of an interval are values of those, as many from either end as 95 % take. */
+static void check_interval(struct __test_metadata *_metadata, const struct raw *sorted,
+			   double low, double high, double tolerance)
+{
+	int nr = sorted->nr, i;
+
+	for (i = 0; i < nr / 2; i++)
+		if (fabs(sorted->value[i] - low) <= tolerance &&
+		    fabs(sorted->value[nr - 1 - i] - high) <= tolerance &&
+		    coverage(nr, i) >= NEARLY_95 && coverage(nr, i + 1) < 0.95)
+			return;
+	EXPECT_TRUE(false) TH_LOG("%f to %f of %d", low, high, nr);
+}
+
+/* Of the runs that were not disturbed, less what the least of the empty ones takes. */
+static void check_raw(struct __test_metadata *_metadata, const struct record *record,
+		      const char *side, const char *whole)
+{
+	long long calls = number_of(record, "nr_calls");
+	struct raw blocks = {}, block = {};
+	char row[32], empty_key[32];
+	double empty = 1e18, cost;
+	int i, last = 0;
+
+	snprintf(empty_key, sizeof(empty_key), "%s_empty", side);
+	for (i = 0; i < RAW_MAX; i++) {
+		snprintf(row, sizeof(row), "run.%d", i);
+		cost = cost_of(record, row, empty_key);
+		if (cost != MISSING && cost < empty)
+			empty = cost;
+	}
+	for (i = 0; i <= NR_RAW; i++) {
+		snprintf(row, sizeof(row), "run.%d", i);
+		if (i == NR_RAW || cell_of(record, row, "block") != last) {
+			cost = median_of(&block);
+			if (cost != MISSING)
+				blocks.value[blocks.nr++] = cost;
+			block.nr = 0;
+			last++;
+		}
+		cost = cost_of(record, row, side);
+		if (cost != MISSING)
+			block.value[block.nr++] = (cost > empty ? cost - empty : 0) / calls;
+	}
+	EXPECT_EQ(blocks.nr, cell_of(record, whole, "nr_blocks"));
+	EXPECT_LT(fabs(median_of(&blocks) - cost_of(record, whole, "p50")), THOUSANDTH);
+	if (cost_of(record, whole, "low95") != MISSING)
+		check_interval(_metadata, &blocks, cost_of(record, whole, "low95"),
+			       cost_of(record, whole, "high95"), THOUSANDTH);
+}
+
+/* The figures of a measurement are what its runs make them. */
+TEST_F(bench, raw)
+{
+	const struct record *record;
+
+	record = run_undisturbed("cost raw=yes allocator=slab size=256 pattern=lifo");
+	ASSERT_EQ(0, record->err);
+	check_raw(_metadata, record, "alloc", "whole.alloc");
+	check_raw(_metadata, record, "free", "whole.free");
+	record = run_undisturbed("cost raw=yes");
+	ASSERT_EQ(0, record->err);
+	check_raw(_metadata, record, "pair", "whole.pair");
+}
+
+/* And those of a comparison what its blocks make them. */
+TEST_F(bench, raw_blocks)
+{
+	static const struct {
+		const char *row, *key;
+	} kinds[] = {
+		{ "ratio", "ratio_ppm" }, { "control", "control_ppm" },
+	};
+	const struct record *record =
+		run_undisturbed("compare allocator=slab size=256 with=kmalloc raw=yes");
+	struct raw raw;
+	char row[32];
+	int i, k;
+
+	ASSERT_EQ(0, record->err);
+	for (k = 0; k < ARRAY_SIZE(kinds); k++) {
+		raw.nr = number_of(record, "nr_blocks");
+		ASSERT_GE(RAW_MAX, raw.nr);
+		for (i = 0; i < raw.nr; i++) {
+			snprintf(row, sizeof(row), "block.%d", i);
+			raw.value[i] = cell_of(record, row, kinds[k].key);
+		}
+		EXPECT_EQ(median_of(&raw), cell_of(record, kinds[k].row, "median_ppm"));
+		check_interval(_metadata, &raw, cell_of(record, kinds[k].row, "low95_ppm"),
+			       cell_of(record, kinds[k].row, "high95_ppm"), 0);
+	}
 }
 
 TEST_F(bench, refusals)

@@ -655,6 +655,30 @@ static void record_single(struct bench *b, const char *name,
 		record_paths(b, name, nr);
 }
 
+static void raw_cell(struct bench *b, const char *what, u64 cost)
+{
+	if (cost != CLOCK_DISTURBED)
+		cost_cell(b, what, cost);
+}
+
+/* What all figures of whole runs are made from. */
+static void record_runs(struct bench *b)
+{
+	bool pair = b->pattern == BENCH_PAIR;
+	size_t i;
+
+	for (i = 0; i < b->nr_runs; i++) {
+		record_row(&b->run->record, "run.%zu", i);
+		record_cell(&b->run->record, "block", block_of(b, i));
+		raw_cell(b, pair ? "pair" : "alloc", b->whole[i].alloc);
+		raw_cell(b, pair ? "pair_empty" : "alloc_empty", b->hollow[i].alloc);
+		if (pair)
+			continue;
+		raw_cell(b, "free", b->whole[i].free);
+		raw_cell(b, "free_empty", b->hollow[i].free);
+	}
+}
+
 static int record_costs(struct bench *b)
 {
 	int err;
@@ -662,6 +686,8 @@ static int record_costs(struct bench *b)
 	record_number(&b->run->record, "nr_calls", b->count);
 	record_number(&b->run->record, "nr_runs_disturbed", b->nr_disturbed);
 	record_number(&b->run->record, "spread_ms", b->spread_ms);
+	if (lab_number(b->run, "raw"))
+		record_runs(b);
 	if (b->pattern == BENCH_PAIR) {
 		err = record_whole(b, "pair", BENCH_ALLOC);
 	} else {
@@ -1123,6 +1149,18 @@ static void record_interval(struct lab_record *record, const char *name,
 	record_cell(record, "high95_ppm", interval->high);
 }
 
+/* What both intervals are made from. */
+static void record_blocks(struct lab_record *record, const struct duel *duel)
+{
+	size_t i;
+
+	for (i = 0; i < duel->nr; i++) {
+		record_row(record, "block.%zu", i);
+		record_cell(record, "ratio_ppm", duel->ratio[i]);
+		record_cell(record, "control_ppm", duel->control[i]);
+	}
+}
+
 static u64 distance(u64 ratio)
 {
 	return ratio > PPM ? ratio - PPM : PPM - ratio;
@@ -1146,6 +1184,8 @@ static int record_duel(struct lab_run *run, struct duel *duel)
 		return lab_refuse(run, -EBUSY,
 				  "%zu of %zu blocks were disturbed: try fewer calls",
 				  duel->nr_blocks - duel->nr, duel->nr_blocks);
+	if (lab_number(run, "raw"))
+		record_blocks(record, duel);
 	ratio = interval_of(duel->ratio, duel->nr);
 	control = interval_of(duel->control, duel->nr);
 	floor = max(distance(control.low), distance(control.high));
@@ -1320,9 +1360,14 @@ static const char *const pattern_words[] = {
 	NULL
 };
 
+static const char *const no_yes[] = { "no", "yes", NULL };
+
 #define BENCH_ALLOCATOR_PARAM \
 	{ .name = "allocator", .help = "which; or none, for single pages", \
 	  .type = LAB_WORD }
+#define BENCH_RAW_PARAM \
+	{ .name = "raw", .help = "what the figures are made from, too", \
+	  .type = LAB_CHOICE, .choices = no_yes }
 #define BENCH_COUNT_PARAM \
 	{ .name = "count", .max = 100000, \
 	  .help = "calls in a run; 0: as many as a clock tick lets be" }
@@ -1340,6 +1385,7 @@ static const struct lab_param cost_params[] = {
 	  .max = 2000, .def = BENCH_SPREAD_MS },
 	{ .name = "cpu", .help = "the other CPU, for pattern=remote",
 	  .max = NR_CPUS - 1, .def = 0 },
+	BENCH_RAW_PARAM,
 	{}
 };
 
@@ -1352,6 +1398,7 @@ static const struct lab_param compare_params[] = {
 	  .min = BENCH_INTERVAL_MIN, .max = 1000, .def = 200 },
 	{ .name = "slower_percent", .help = "by which the other is made slower",
 	  .max = 100 },
+	BENCH_RAW_PARAM,
 	{}
 };
 
