@@ -240,7 +240,8 @@ TEST_F(kmalloc, types)
 	bool slab[NR_TYPES], low[NR_TYPES];
 	const char *cache[NR_TYPES];
 	static struct record record;
-	int count = 1000, tries, i;
+	int count = 2000, tries, i;
+	long long charge;
 
 	for (i = 0; i < NR_TYPES; i++) {
 		cache[i] = types[i].large;
@@ -252,8 +253,10 @@ TEST_F(kmalloc, types)
 
 		for (i = 0; i < NR_TYPES; i++)
 			count_in_use(cache[i], &before[i]);
+		charge = lab_charged();
 		pid = hold("kmalloc",
-			   "types size=1000 count=1000 hold_ms=60000", &record);
+			   "types size=520 count=2000 hold_ms=60000", &record);
+		EXPECT_LE((long long)NR_TYPES * count * 1024, lab_charged() - charge);
 		for (i = 0; i < NR_TYPES; i++) {
 			char row[32], zone[16] = "";
 			long long pfn;

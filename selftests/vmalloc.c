@@ -291,15 +291,20 @@ TEST_F(vmalloc, range)
 	static struct record record;
 	struct kernel_ranges r;
 	uint64_t found[ARRAY_SIZE(places)];
+	char line[256];
+	bool is_page;
 	pid_t pid;
 	int i;
 
 	if (!find_ranges(&r))
 		SKIP(return, "vmalloc.range: no /proc/kcore");
 	pid = hold("vmalloc", "range hold_ms=60000", &record);
+	is_page = find_line("/proc/vmallocinfo", "vmalloc_area", "pages=1 ", line,
+			    sizeof(line));
 	for (i = 0; i < ARRAY_SIZE(places); i++)
 		found[i] = read_virtual(place_of(&record, places[i], &r));
 	ASSERT_TRUE(let_go(pid));
+	EXPECT_TRUE(is_page);
 	/* What was written there is there: so range and offset are right. */
 	for (i = 0; i < ARRAY_SIZE(places); i++) {
 		/* The guest has two CPUs; another machine may have one. */
