@@ -199,8 +199,9 @@ static void take_swap(void)
 	char *p = map_anon(SWAPPED);
 	int tries;
 
-	memset(p, 1, SWAPPED);
 	/* A page that waits in another CPU's batch cannot go (mm/swap.c). */
+	pin_to_cpu(0);
+	memset(p, 1, SWAPPED);
 	for (tries = 0; may_try(tries); tries++) {
 		madvise(p, SWAPPED, MADV_PAGEOUT);
 		if (status_kib("VmSwap") * 1024 >= SWAPPED)
