@@ -49,11 +49,11 @@
 /**
  * struct known - what has been learned of objects of one size
  * @size:	in bytes; 0: of none yet
- * @bytes:	what one takes
+ * @footprint:	what one takes
  */
 struct known {
 	size_t size;
-	u64 bytes;
+	struct lab_footprint footprint;
 };
 
 static DEFINE_MUTEX(known_lock);
@@ -199,8 +199,10 @@ static int look_at(struct lab_run *run, struct sample *sample,
 			err = take(sample) ? context_breathe(run->reason)
 					   : -ENOMEM;
 	}
-	if (!err)
+	if (!err) {
 		share_slab(sample, footprint);
+		footprint->is_guess = !has_whole_slab(sample);
+	}
 	give_back(sample);
 	return err;
 }
@@ -262,9 +264,14 @@ int footprint_charge(struct lab_run *run, const struct lab_footprint *each,
 			       nr_cpu_ids * each->slab_bytes);
 }
 
-/* Learns it once for each size; if there are too many, of the last again and again. */
+typedef int (*learn_fn)(struct lab_run *run, size_t size, struct lab_footprint *footprint);
+
+/*
+ * Learns it once for each size, or again if that was a guess; if there are too many, of
+ * the last again and again.
+ */
 static int look_up(struct lab_run *run, struct known *known, size_t nr, size_t size,
-		   int (*learn)(struct lab_run *run, size_t size, u64 *bytes), u64 *bytes)
+		   learn_fn learn, u64 *bytes)
 {
 	struct known *end = known + nr - 1;
 	int err = 0;
@@ -275,20 +282,19 @@ static int look_up(struct lab_run *run, struct known *known, size_t nr, size_t s
 		known++;
 	if (known->size != size) {
 		known->size = 0;
-		err = learn(run, size, &known->bytes);
+		err = learn(run, size, &known->footprint);
 	}
 	if (!err) {
-		known->size = size;
-		*bytes = known->bytes;
+		*bytes = known->footprint.bytes;
+		known->size = known->footprint.is_guess ? 0 : size;
 	}
 	mutex_unlock(&known_lock);
 	return err;
 }
 
 /* What an object takes of a cache of the kernel's own: of one that is made alike. */
-static int learn_hidden(struct lab_run *run, size_t size, u64 *bytes)
+static int learn_hidden(struct lab_run *run, size_t size, struct lab_footprint *footprint)
 {
-	struct lab_footprint footprint;
 	struct kmem_cache *cache;
 	int err;
 
@@ -296,9 +302,7 @@ static int learn_hidden(struct lab_run *run, size_t size, u64 *bytes)
 	cache = compat_cache_create_unmerged(SAMPLE_CACHE, size, 0, 0, NULL);
 	if (!cache)
 		return -ENOMEM;
-	err = footprint_of_cache(run, cache, &footprint);
-	if (!err)
-		*bytes = footprint.bytes;
+	err = footprint_of_cache(run, cache, footprint);
 	kmem_cache_destroy(cache);
 	return err;
 }
@@ -317,14 +321,9 @@ int footprint_of_hidden(struct lab_run *run, size_t size, u64 *bytes)
 	return look_up(run, hidden, ARRAY_SIZE(hidden), size, learn_hidden, bytes);
 }
 
-static int learn_struct(struct lab_run *run, size_t size, u64 *bytes)
+static int learn_struct(struct lab_run *run, size_t size, struct lab_footprint *footprint)
 {
-	struct lab_footprint footprint;
-	int err = footprint_of_kmalloc(run, size, 0, &footprint);
-
-	if (!err)
-		*bytes = footprint.bytes;
-	return err;
+	return footprint_of_kmalloc(run, size, 0, footprint);
 }
 
 /**
@@ -341,8 +340,11 @@ static int learn_struct(struct lab_run *run, size_t size, u64 *bytes)
  */
 int footprint_of_struct(struct lab_run *run, size_t size, u64 *bytes)
 {
-	if (size > KMALLOC_MAX_CACHE_SIZE)
-		return learn_struct(run, size, bytes);
+	/* A block of pages is all its own. */
+	if (size > KMALLOC_MAX_CACHE_SIZE) {
+		*bytes = (PAGE_SIZE << get_order(size)) + footprint_of_tracking();
+		return 0;
+	}
 	return look_up(run, structs, ARRAY_SIZE(structs), kmalloc_size_roundup(size),
 		       learn_struct, bytes);
 }

@@ -14,10 +14,12 @@ struct lab_run;
  * struct lab_footprint - what an object takes from the machine
  * @bytes:	the object, with its share of all that is beside it
  * @slab_bytes:	a slab of such objects; 0 if it is a block of pages by itself
+ * @is_guess:	of no slab were all objects seen
  */
 struct lab_footprint {
 	u64 bytes;
 	u64 slab_bytes;
+	bool is_guess;
 };
 
 int footprint_of_cache(struct lab_run *run, struct kmem_cache *cache,
