@@ -297,6 +297,19 @@ TEST_F(charge, not_opened)
 	EXPECT_EQ(charge, lab_charged());
 }
 
+/* Has a pool hold so much that the budget has not even so many pages left. */
+static long long use_up(const char *pool, long long pages)
+{
+	long long left;
+
+	run("pool.create name=%s allocator=pages order=0", pool);
+	do {
+		left = (read_number(LAB "budget_bytes") - lab_charged()) /
+		       (long long)PAGE_BYTES;
+	} while (left > pages && !run("pool.alloc name=%s count=%lld", pool, left / 2 + 1)->err);
+	return left;
+}
+
 /* The same where the budget has room for a part of it only, whichever. */
 TEST_F(charge, no_room)
 {
@@ -309,12 +322,7 @@ TEST_F(charge, no_room)
 	long long charge, left, pools;
 	int i, nr_refused = 0;
 
-	ASSERT_OK("pool.create name=others allocator=pages order=0");
-	left = (read_number(LAB "budget_bytes") - lab_charged()) / PAGE_BYTES;
-	while (left > 16 &&
-	       !run("pool.alloc name=others count=%lld", left / 2 + 1)->err)
-		left = (read_number(LAB "budget_bytes") - lab_charged()) /
-		       (long long)PAGE_BYTES;
+	left = use_up("others", 16);
 	for (pools = nr_pools(); left > 0; left--) {
 		for (i = 0; i < ARRAY_SIZE(make); i++) {
 			charge = lab_charged();
@@ -330,6 +338,43 @@ TEST_F(charge, no_room)
 	}
 	EXPECT_LT(ARRAY_SIZE(make), nr_refused);
 	ASSERT_OK("pool.destroy name=others");
+}
+
+/* Whether an experiment takes less than a page. */
+static bool takes_little(const char *name)
+{
+	static const char *const names[] = {
+		"buddy.freelists", "slab.generation", "kmalloc.loop", "ioremap.register",
+		"ioremap.info", "ioremap.cache", "percpu.copies", "numa.nodes",
+		"page.flags", "gfp.decode", "reclaim.marks",
+	};
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strcmp(name, names[i]))
+			return true;
+	return false;
+}
+
+/* An experiment that takes memory is refused if there is no budget left for it. */
+TEST_F(charge, none_left)
+{
+	FILE *list = fopen(LAB "experiments", "r");
+	int err, nr_refused = 0;
+	char name[64];
+
+	ASSERT_NE(NULL, list);
+	ASSERT_GT(1, use_up("all", 0));
+	while (next_experiment(list, name)) {
+		err = run_default(name)->err;
+		nr_refused += err == EDQUOT;
+		EXPECT_TRUE(err == EDQUOT ? !takes_little(name) :
+			    err == EOPNOTSUPP || takes_little(name))
+		TH_LOG("%s: %d", name, err);
+	}
+	fclose(list);
+	EXPECT_LT(0, nr_refused);
+	EXPECT_OK("pool.destroy name=all");
 }
 
 /* What a number is set to that is to be large, if it may be. */
@@ -404,20 +449,21 @@ TEST_F(charge, reserves)
 	long long plain, charge = lab_charged(), each;
 	int cpus = sysconf(_SC_NPROCESSORS_CONF);
 
-	ASSERT_OK("pool.create name=plain allocator=slab size=300");
+	ASSERT_OK("pool.create name=plain allocator=slab size=4000");
 	plain = lab_charged() - charge;
 	each = pool_number("plain", "charge_bytes");
 
 	charge = lab_charged();
-	ASSERT_OK("pool.create name=ready allocator=mempool size=300 reserve=1000");
+	ASSERT_OK("pool.create name=ready allocator=mempool size=4000 reserve=1000");
 	EXPECT_LE(plain + 1000 * each, lab_charged() - charge);
 	EXPECT_EQ(lab_charged() - charge, pool_number("ready", "charged_bytes"));
 	ASSERT_OK("pool.destroy name=ready");
 	EXPECT_EQ(charge, lab_charged());
 
 	/* Two magazines of 63 objects each (module/families/magazine.c). */
-	ASSERT_OK("pool.create name=ready allocator=slab_magazine size=300");
+	ASSERT_OK("pool.create name=ready allocator=slab_magazine size=4000");
 	EXPECT_LE(plain + cpus * 2 * 63 * each, lab_charged() - charge);
+	EXPECT_GT(plain + cpus * 2 * 64 * each, lab_charged() - charge);
 	EXPECT_EQ(lab_charged() - charge, pool_number("ready", "charged_bytes"));
 	ASSERT_OK("pool.destroy name=ready");
 	EXPECT_EQ(charge, lab_charged());

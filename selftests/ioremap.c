@@ -471,6 +471,9 @@ static void check_taken_away(struct __test_metadata *_metadata, bool for_good)
 				       sizeof(line)));
 		EXPECT_EQ(for_good ? EOPNOTSUPP : ENODEV,
 			  run("ioremap.%s", holders[i].command)->err);
+		EXPECT_TRUE(cell_is(run("ioremap.ram phys=0x%llx", device.start),
+				    "probe.given", "range",
+				    for_good ? "unlisted" : "busy"));
 		/* And it comes again as it was. */
 		EXPECT_EQ(0, give_again(&device, for_good));
 		EXPECT_OK("ioremap.%s", holders[i].command);
