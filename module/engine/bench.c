@@ -504,7 +504,7 @@ static size_t sort_costs(u64 *sorted, const struct lab_cost *cost, size_t nr,
 		u64 value = cost_of(&cost[i], side);
 
 		if (value != CLOCK_DISTURBED)
-			sorted[n++] = value > less ? value - less : 0;
+			sorted[n++] = max(value, less) - less;
 	}
 	sort(sorted, n, sizeof(*sorted), compare_u64, NULL);
 	return n;
