@@ -79,7 +79,12 @@ def of(operator):
 	return sorted(m.detail for m in mutants if m.operator == operator)
 
 
-print('1..13')
+def key(mutant):
+	return (mutant.unit.file, mutant.unit.name, f'{mutant.operator} {mutant.detail}',
+		mutant.line)
+
+
+print('1..14')
 expect('units', [(u.kind, u.name) for u in units] ==
        [('macro', 'LIMIT'), ('table', 'rows'), ('function', 'work')])
 # 4 and 1024 of LIMIT, 3 of the table, 0 three times, of which nothing is less.
@@ -118,5 +123,10 @@ tests = mutate.Tests(found, units)
 expect('tests', tests.of_mutant(by['negate', '--nr']) == ['a/quick', 'a/slow'] and
        tests.of_mutant(by['constant', '3 + 1']) == ['a/quick', 'a/slow'] and
        tests.of_mutant(by['constant', '1024 + 1']) == ['a/quick', 'b/rest', 'a/slow'])
+
+# Each reason is of a fault that is still made.
+every = {key(m) for m in mutate.all_mutants(mutate.sources())[0]}
+expect('reasons', every.issuperset(mutate.equivalents()) and
+       len(mutate.equivalents()) == mutate.read(mutate.EQUIVALENT).count('\n\n'))
 sys.exit(bad)
 END
