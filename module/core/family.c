@@ -6,6 +6,8 @@
 #include "core/context.h"
 #include "core/family.h"
 
+const char *const lab_no_yes[] = { "no", "yes", NULL };
+
 /**
  * lab_refuse() - say why a command cannot be carried out
  * @run:	the command

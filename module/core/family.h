@@ -220,6 +220,9 @@ u64 lab_number(const struct lab_run *run, const char *name);
 const char *lab_word(const struct lab_run *run, const char *name);
 const char *lab_text(const struct lab_run *run, const char *name);
 
+/* The choices of what is done or is not. */
+extern const char *const lab_no_yes[];
+
 /* For experiments whose subject is to be looked at while it exists. */
 #define LAB_HOLD_PARAM \
 	{ .name = "hold_ms", .help = "keep it so long, to be looked at", \

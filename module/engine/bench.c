@@ -1360,14 +1360,12 @@ static const char *const pattern_words[] = {
 	NULL
 };
 
-static const char *const no_yes[] = { "no", "yes", NULL };
-
 #define BENCH_ALLOCATOR_PARAM \
 	{ .name = "allocator", .help = "which; or none, for single pages", \
 	  .type = LAB_WORD }
 #define BENCH_RAW_PARAM \
 	{ .name = "raw", .help = "what the figures are made from, too", \
-	  .type = LAB_CHOICE, .choices = no_yes }
+	  .type = LAB_CHOICE, .choices = lab_no_yes }
 #define BENCH_COUNT_PARAM \
 	{ .name = "count", .max = 100000, \
 	  .help = "calls in a run; 0: as many as a clock tick lets be" }

@@ -148,15 +148,13 @@ static int memcg_charge(struct lab_run *run)
 
 /* The tables */
 
-static const char *const no_yes[] = { "no", "yes", NULL };
-
 static const struct lab_param charge_params[] = {
 	{ .name = "kind", .help = "of memory", .type = LAB_CHOICE,
 	  .choices = kind_words },
 	{ .name = "bytes", .help = "to ask for in all; of percpu, each CPU's",
 	  .min = 1, .max = CHARGE_BYTES_MAX, .def = SZ_1M },
 	{ .name = "account", .help = "whether with __GFP_ACCOUNT",
-	  .type = LAB_CHOICE, .choices = no_yes, .def = 1 },
+	  .type = LAB_CHOICE, .choices = lab_no_yes, .def = 1 },
 	LAB_HOLD_PARAM,
 	{}
 };

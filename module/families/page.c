@@ -244,8 +244,6 @@ static int page_flags(struct lab_run *run)
 
 /* The tables */
 
-static const char *const no_yes[] = { "no", "yes", NULL };
-
 static const struct lab_param frame_params[] = {
 	{ .name = "order", .help = "of the block whose frames are looked at",
 	  .max = FRAME_ORDER_MAX, .def = 2 },
@@ -257,7 +255,7 @@ static const struct lab_param compound_params[] = {
 	{ .name = "order", .help = "of the block", .max = MAX_PAGE_ORDER,
 	  .def = 3 },
 	{ .name = "comp", .help = "whether to ask for a compound page",
-	  .type = LAB_CHOICE, .choices = no_yes, .def = 1 },
+	  .type = LAB_CHOICE, .choices = lab_no_yes, .def = 1 },
 	LAB_HOLD_PARAM,
 	{}
 };

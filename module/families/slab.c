@@ -1787,8 +1787,6 @@ LAB_LOOPS(reserve);
 
 /* The tables */
 
-static const char *const no_yes[] = { "no", "yes", NULL };
-
 #define SLAB_SIZE_PARAM(...) \
 	{ .name = "size", .help = "of an object, in bytes", .min = 1, \
 	  .max = KMALLOC_MAX_CACHE_SIZE, __VA_ARGS__ }
@@ -1801,11 +1799,11 @@ const struct lab_param slab_params[] = {
 	SLAB_SIZE_PARAM(.required = true),
 	SLAB_ALIGN_PARAM,
 	{ .name = "ctor", .help = "a constructor stamps each object",
-	  .type = LAB_CHOICE, .choices = no_yes },
+	  .type = LAB_CHOICE, .choices = lab_no_yes },
 	{ .name = "hwcache", .help = "align to the cache line",
-	  .type = LAB_CHOICE, .choices = no_yes },
+	  .type = LAB_CHOICE, .choices = lab_no_yes },
 	{ .name = "merge", .help = "may share a cache with others alike",
-	  .type = LAB_CHOICE, .choices = no_yes },
+	  .type = LAB_CHOICE, .choices = lab_no_yes },
 	{}
 };
 
@@ -1964,7 +1962,7 @@ static const struct lab_param reclaimable_params[] = {
 	SLAB_SIZE_PARAM(.def = 256),
 	SLAB_SLABS_PARAM(.max = 256, .def = 64),
 	{ .name = "reclaimable", .help = "say that shrinkers can free it",
-	  .type = LAB_CHOICE, .choices = no_yes },
+	  .type = LAB_CHOICE, .choices = lab_no_yes },
 	SLAB_STAGE_PARAM(held_stages),
 	LAB_HOLD_PARAM,
 	{}
@@ -1990,7 +1988,7 @@ static const struct lab_param rcu_params[] = {
 	SLAB_MARKED_PARAM,
 	SLAB_SLABS_PARAM(.max = 256, .def = 64),
 	{ .name = "typesafe", .help = "make the cache SLAB_TYPESAFE_BY_RCU",
-	  .type = LAB_CHOICE, .choices = no_yes },
+	  .type = LAB_CHOICE, .choices = lab_no_yes },
 	{ .name = "blocks", .help = "objects for kfree_rcu() to free",
 	  .min = 1, .max = RCU_BLOCKS_MAX, .def = 16 },
 	LAB_HOLD_PARAM,

@@ -1236,13 +1236,11 @@ static const struct lab_param vmap_params[] = {
 	{}
 };
 
-static const char *const no_yes[] = { "no", "yes", NULL };
-
 static const struct lab_param lazy_params[] = {
 	{ .name = "size", .help = "of address space, in bytes", .min = SZ_2M,
 	  .max = LAZY_MAX_BYTES, .def = SZ_8M },
 	{ .name = "purge", .help = "after it was freed", .type = LAB_CHOICE,
-	  .choices = no_yes, .def = 1 },
+	  .choices = lab_no_yes, .def = 1 },
 	LAB_HOLD_PARAM,
 	{}
 };
