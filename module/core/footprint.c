@@ -340,11 +340,6 @@ static int learn_struct(struct lab_run *run, size_t size, struct lab_footprint *
  */
 int footprint_of_struct(struct lab_run *run, size_t size, u64 *bytes)
 {
-	/* A block of pages is all its own. */
-	if (size > KMALLOC_MAX_CACHE_SIZE) {
-		*bytes = (PAGE_SIZE << get_order(size)) + footprint_of_tracking();
-		return 0;
-	}
 	return look_up(run, structs, ARRAY_SIZE(structs), kmalloc_size_roundup(size),
 		       learn_struct, bytes);
 }

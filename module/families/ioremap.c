@@ -668,8 +668,7 @@ static int dma_open(struct lab_source *source, struct lab_run *run,
 	if (!err)
 		err = footprint_of_struct(run, DEVICE_PRIVATE_BYTES, &core);
 	if (!err)
-		err = lab_source_charge(source, run,
-					bytes + own + core);
+		err = lab_source_charge(source, run, bytes + own + core);
 	if (err)
 		platform_device_unregister(device);
 	return err;
