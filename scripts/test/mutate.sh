@@ -79,11 +79,6 @@ def of(operator):
 	return sorted(m.detail for m in mutants if m.operator == operator)
 
 
-def key(mutant):
-	return (mutant.unit.file, mutant.unit.name, f'{mutant.operator} {mutant.detail}',
-		mutant.line)
-
-
 print('1..14')
 expect('units', [(u.kind, u.name) for u in units] ==
        [('macro', 'LIMIT'), ('table', 'rows'), ('function', 'work')])
@@ -125,7 +120,7 @@ expect('tests', tests.of_mutant(by['negate', '--nr']) == ['a/quick', 'a/slow'] a
        tests.of_mutant(by['constant', '1024 + 1']) == ['a/quick', 'b/rest', 'a/slow'])
 
 # Each reason is of a fault that is still made.
-every = {key(m) for m in mutate.all_mutants(mutate.sources())[0]}
+every = {m.where() for m in mutate.all_mutants(mutate.sources())[0]}
 expect('reasons', every.issuperset(mutate.equivalents()) and
        len(mutate.equivalents()) == mutate.read(mutate.EQUIVALENT).count('\n\n'))
 sys.exit(bad)
