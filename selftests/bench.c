@@ -282,7 +282,7 @@ static void check_raw(struct __test_metadata *_metadata, const struct record *re
 	int i, last = 0;
 
 	snprintf(empty_key, sizeof(empty_key), "%s_empty", side);
-	for (i = 0; i < RAW_MAX; i++) {
+	for (i = 0; i < NR_RAW; i++) {
 		snprintf(row, sizeof(row), "run.%d", i);
 		cost = cost_of(record, row, empty_key);
 		if (cost != MISSING && cost < empty)
