@@ -55,6 +55,20 @@ expect()
 	fi
 }
 
+# pause NAME SECONDS: once the guest has printed something, let its host stand still that
+# long
+pause()
+{
+	until [ -s "$dir/$1/output" ]; do
+		[ ! -e "$dir/$1.code" ] || return 0
+		sleep 0.1
+	done
+	qemu=$(pgrep -f "path=$dir/$1/console.log")
+	kill -STOP "$qemu"
+	sleep "$2"
+	kill -CONT "$qemu"
+}
+
 base=out/guest/base.cpio
 [ -e $base ] || scripts/initramfs base 2>/dev/null
 # A guest that has ended before it has booted, the first time.
@@ -64,7 +78,7 @@ printf '%s\n' '#!/bin/sh' '[ -e "$0.started" ] || { : >"$0.started"; exit 0; }' 
 	"exec $(command -v qemu-system-x86_64) \"\$@\"" >$dir/bin/qemu-system-x86_64
 chmod 755 $dir/bin/qemu-system-x86_64
 
-echo "1..9"
+echo "1..10"
 # Two at a time: boots are what this costs, and they take a CPU each; small machines boot
 # quicker.
 start panic -s -c 'echo c >/proc/sysrq-trigger' $base
@@ -78,6 +92,11 @@ start out_of_memory -c 'dd if=/dev/zero of=/dev/null bs=1120M count=1' $base
 start fault -s -c 'echo "BUG: KASAN: planted" >/dev/kmsg' $base
 start usage
 wait
+# A CPU that has been busy for two of the watchdog's periods of 4 s: of one that was idle
+# it forgives all.
+# shellcheck disable=SC2016 # for the guest to expand
+start host_paused -n "$KREL" -c 'yes >/dev/null & sleep 8; echo; sleep 5; kill $!' $base
+pause host_paused 30 &
 PATH=$dir/bin:$PATH start second_start -s -c true $base
 wait
 
@@ -90,5 +109,6 @@ expect out_of_memory 7 "Killed process.*(dd)"
 expect fault 8 "BUG: KASAN: planted"
 expect usage 2 "usage"
 expect second_start 0 "vm: the guest did not boot: starting it a second time"
+expect host_paused 0 "booting"
 
 exit $bad
