@@ -92,6 +92,7 @@ static const struct charged {
 	{ "vmalloc size=10000", counted_pages },
 	{ "vzalloc size=1", counted_pages },
 	{ "kvmalloc size=300", counted_pages },
+	{ "kvmalloc size=4096", counted_pages },
 	{ "kvmalloc size=10000", counted_pages },
 	{ "reclaimable size=300", counted_pages },
 	{ "percpu size=100", counted_pages },
@@ -321,6 +322,7 @@ TEST_F(charge, no_room)
 	};
 	long long charge, left, pools;
 	int i, nr_refused = 0;
+	char line[256];
 
 	left = use_up("others", 16);
 	for (pools = nr_pools(); left > 0; left--) {
@@ -337,6 +339,8 @@ TEST_F(charge, no_room)
 			break;
 	}
 	EXPECT_LT(ARRAY_SIZE(make), nr_refused);
+	EXPECT_FALSE(find_line("/proc/slabinfo", "kmemlab_none", "", line, sizeof(line)))
+	TH_LOG("%s", line);
 	ASSERT_OK("pool.destroy name=others");
 }
 

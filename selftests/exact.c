@@ -65,6 +65,7 @@ TEST_F(exact, repeat)
 	again = pair_of(record);
 	EXPECT_EQ(first, again);
 	EXPECT_LT(0, first);
+	EXPECT_EQ(64, cell_of(record, "conditions", "spacing_bytes"));
 }
 
 /* Within 1 %, the bench counts what a loop does that another module has compiled. */
