@@ -34,7 +34,7 @@ static int test_harness_run(int argc, char **argv) __attribute__((unused));
 #define HOPELESS	5	/* seconds */
 #define STILL_TRIES	50
 #define PASSES		10
-#define PATIENCE	180	/* seconds */
+#define PASS_SECONDS	180	/* seconds */
 #define LOADS		3	/* passes of loading the module */
 #define FOREIGN		8	/* of a thread that does nothing for the module */
 #define OBJECTS		600	/* more than one page of a pool's bookkeeping */
@@ -645,7 +645,7 @@ static bool once_more(const struct subject *subject, int passes, double start)
 {
 	if (!subject->path)
 		return passes < LOADS;
-	return missing_site() && passes < PASSES && seconds() - start < PATIENCE;
+	return missing_site() && passes < PASSES && seconds() - start < PASS_SECONDS;
 }
 
 static void test_subject(const struct subject *subject)

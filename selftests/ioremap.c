@@ -86,7 +86,6 @@ TEST_F(ioremap, register)
 {
 	volatile uint32_t *reg;
 	struct record *record;
-	double end;
 
 	if (!self->edu.dir[0])
 		SKIP(return, "ioremap.register: " NO_EDU);
@@ -107,8 +106,7 @@ TEST_F(ioremap, register)
 	EXPECT_EQ(reg[EDU_FACTORIAL / 4], number_of(record, "factorial.read"));
 	/* And the other way round. */
 	reg[EDU_FACTORIAL / 4] = 5;
-	for (end = seconds() + 5; (reg[EDU_STATUS / 4] & 1) && seconds() < end;)
-		usleep(1000);
+	await(!(reg[EDU_STATUS / 4] & 1));
 	EXPECT_EQ(120, reg[EDU_FACTORIAL / 4]);
 	enable_device(self->edu.dir, "0");
 }

@@ -101,6 +101,22 @@ static inline void select_tests(void)
 #define QUIET_TRIES	50
 #define QUIET_STEP_MS	2
 
+/*
+ * Seconds to wait for what must come: more than a hundred times what it takes a machine
+ * that does nothing else, to tell what never comes from what is late.
+ */
+#define PATIENCE	300
+
+/* Waits for a condition; whether it has come true. */
+#define await(condition)						\
+({									\
+	double end_ = seconds() + PATIENCE;				\
+									\
+	while (!(condition) && seconds() < end_)			\
+		usleep(1000);						\
+	(condition);							\
+})
+
 /* How often a list is looked through that changes while it is shown. */
 #define LOOKS		5
 
@@ -1365,10 +1381,7 @@ static inline bool has_ended(pid_t pid)
 static inline bool await_held(pid_t pid, const char *family,
 			      struct record *record)
 {
-	double end = seconds() + 30;
-
-	while (!is_held(family, record) && !has_ended(pid) && seconds() < end)
-		usleep(1000);
+	await(is_held(family, record) || has_ended(pid));
 	return text_is(record, "status", "running");
 }
 
@@ -1397,6 +1410,26 @@ static inline bool let_go(pid_t pid)
 {
 	return kill_command(pid) >= 0;
 }
+
+/*
+ * Whether SIGKILL ends what @start starts, and the microseconds @after let run, within a
+ * second.  One try in some is enough: the host may keep the guest waiting for longer,
+ * but what does not end soon never does.
+ */
+#define ends_when_killed(start, after)					\
+({									\
+	double took_ = -1;						\
+	int looks_;							\
+									\
+	for (looks_ = 0; looks_ < LOOKS && !(took_ >= 0 && took_ < 1);	\
+	     looks_++) {						\
+		pid_t pid_ = start;					\
+									\
+		usleep(after);						\
+		took_ = kill_command(pid_);				\
+	}								\
+	took_ >= 0 && took_ < 1;					\
+})
 
 /* Waits for a process, so long at the most; whether it has ended. */
 static inline bool await_end(pid_t pid, double limit)

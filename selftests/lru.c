@@ -24,7 +24,6 @@
 /* Away from its ends, where others look for what is on a new disk. */
 #define DISK_AT			(8 * MIB)
 #define SLOW_NS			100000000LL
-#define PATIENCE		10
 
 /* A CPU's batch has room for 15 pages, since 6.10 for 31 (PAGEVEC_SIZE). */
 #define BATCH_MAX		31
@@ -255,7 +254,6 @@ static void check_rotate(struct __test_metadata *_metadata, char *map,
 			 const struct disk *swap)
 {
 	struct page_seen writing, waiting, after;
-	double end = seconds() + PATIENCE;
 	unsigned long pfn;
 	int i, tries;
 
@@ -275,9 +273,7 @@ static void check_rotate(struct __test_metadata *_metadata, char *map,
 	}
 	EXPECT_EQ(FLAG_LRU | FLAG_WRITEBACK | FLAG_RECLAIM,
 		  writing.flags & (FLAG_LRU | FLAG_WRITEBACK | FLAG_RECLAIM));
-	do {
-		waiting = look_at(pfn);
-	} while (waiting.flags & FLAG_WRITEBACK && seconds() < end);
+	await(!((waiting = look_at(pfn)).flags & FLAG_WRITEBACK));
 	drain();
 	after = look_at(pfn);
 	say("%-11s %-10s +%-6lld +%-6lld %lld", "rotate", "pgrotated",

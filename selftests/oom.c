@@ -19,7 +19,7 @@
  * that is run dry by a page at a time, each looked after by KASAN and page owner,
  * while others have its CPUs.  Only what hangs lasts so long.
  */
-#define PATIENCE	600
+#define VICTIM_SECONDS	600
 #define TEST_SECONDS	1500
 
 #define HOGS_MAX	8
@@ -413,7 +413,7 @@ static bool run_dry(const char *options, int kills)
 		return false;
 	pid = hog("-L -s 256K -p 0 -a %d -k %d%s", ADJ_MIN, kills, options);
 	if (set_policy(SCHED_OTHER) && pid > 0)
-		ended = await_end(pid, PATIENCE);
+		ended = await_end(pid, VICTIM_SECONDS);
 	end_process(pid);
 	return ended;
 }
@@ -470,7 +470,7 @@ static void check_order(struct __test_metadata *_metadata, struct victim *v,
 	say("to die  points  hog                   process  died, says the log");
 	for (i = 0; i < n; i++) {
 		int at = position(v[i].is.pid, killed, kills);
-		bool ended = i < kills ? await_end(v[i].is.pid, PATIENCE)
+		bool ended = i < kills ? await_end(v[i].is.pid, VICTIM_SECONDS)
 				       : has_ended(v[i].is.pid);
 
 		EXPECT_EQ(i < kills, ended);
@@ -546,7 +546,7 @@ TEST_F_TIMEOUT(oom, cgroup, TEST_SECONDS)
 	EXPECT_EQ(1, nr_killed() - before);
 	EXPECT_EQ(1, read_killed(log, killed, 2));
 	EXPECT_EQ(v[0].is.pid, killed[0]);
-	EXPECT_TRUE(await_end(v[0].is.pid, PATIENCE));
+	EXPECT_TRUE(await_end(v[0].is.pid, VICTIM_SECONDS));
 	EXPECT_EQ(1, cgroup_number(GROUP, "memory.events", "oom_kill"));
 	EXPECT_EQ(0, cgroup_number(BESIDE, "memory.events", "oom_kill"));
 	EXPECT_EQ(0, cgroup_number(BESIDE, "memory.events", "max"));

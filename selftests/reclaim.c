@@ -6,7 +6,6 @@
 #define MIB		(1024 * 1024L)
 #define GROUP		"kmemlab-reclaim"
 #define MIN_FREE	"/proc/sys/vm/min_free_kbytes"
-#define PATIENCE	20
 
 /* Seen to come back, all of it or a part. */
 #define OBJECTS		20000
@@ -205,11 +204,9 @@ static char *fill(const struct small_zone *zone, const struct disk *disk)
 static long long wake_kswapd(char **map)
 {
 	long long before = nr_kswapd();
-	double end = seconds() + PATIENCE;
 
 	touch(map, 1);
-	while (nr_kswapd() == before && seconds() < end)
-		usleep(1000);
+	await(nr_kswapd() != before);
 	return nr_kswapd() - before;
 }
 
@@ -465,7 +462,6 @@ static void check_kswapd(struct __test_metadata *_metadata,
 			 long long min_free)
 {
 	int given = pool_number(POOL, "nr_given");
-	double end = seconds() + PATIENCE;
 	char *map;
 
 	ASSERT_EQ(0, run_in_group(NULL, find_cpu(zone->node, true),
@@ -475,8 +471,7 @@ static void check_kswapd(struct __test_metadata *_metadata,
 	ASSERT_NE(NULL, map);
 	move_min(zone, read_marks(zone).free * 100 / 112);
 	EXPECT_LT(0, wake_kswapd(&map));
-	while (pool_number(POOL, "nr_given") == given && seconds() < end)
-		usleep(1000);
+	await(pool_number(POOL, "nr_given") != given);
 	set_min_free(min_free);
 	say_pool("5000 more, and their node is short");
 	EXPECT_LT(given, pool_number(POOL, "nr_given"));

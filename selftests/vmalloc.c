@@ -491,7 +491,6 @@ TEST_F(vmalloc, big)
 	char line[512];
 	bool shown = false;
 	int tries, go[2];
-	double end;
 	pid_t pid;
 
 	for (tries = 0; may_try(tries); tries++) {
@@ -500,12 +499,7 @@ TEST_F(vmalloc, big)
 		pid = arm("big size=32M hold_ms=60000", go);
 		before = meminfo_pages("VmallocUsed");
 		ASSERT_EQ(1, write(go[1], "", 1));
-		for (end = seconds() + 10; seconds() < end; usleep(1000)) {
-			read_file(LAB "vmalloc/result", record.text,
-				  sizeof(record.text));
-			if (text_is(&record, "status", "running"))
-				break;
-		}
+		await(is_held("vmalloc", &record));
 		held = meminfo_pages("VmallocUsed");
 		shown = find_area(hashed_of(&record, "area"), line,
 				  sizeof(line), &end_hash, &bytes);
@@ -739,9 +733,19 @@ TEST_F(vmalloc, lazy)
 	EXPECT_EQ(1, number_of(&record, "reused"));
 }
 
+#define USER_BYTES	16384
+/* That ends when nothing is mapped any more, or soon. */
+#define USER_COMMAND	"user size=16384 hold_ms=60000"
+#define USER_SHORT	"user size=16384 hold_ms=400"
+
+static volatile bool is_over;
+
 static void *run_here(void *command)
 {
-	return (void *)(long)write_file(LAB "vmalloc/run", command);
+	long err = write_file(LAB "vmalloc/run", command);
+
+	is_over = true;
+	return (void *)err;
 }
 
 /* The frame behind an address of this process, or 0. */
@@ -771,13 +775,10 @@ static bool maps_lab(pid_t pid, char *line, size_t size)
 static void *map_area(pthread_t *thread, const char *command,
 		      struct record *record)
 {
-	double limit = seconds() + 30;
-
 	write_file(LAB "vmalloc/run", "info");
+	is_over = false;
 	pthread_create(thread, NULL, run_here, (void *)command);
-	do {
-		usleep(1000);
-	} while (!is_held("vmalloc", record) && seconds() < limit);
+	await(is_held("vmalloc", record) || is_over);
 	return (void *)(uintptr_t)hashed_of(record, "user_address");
 }
 
@@ -794,7 +795,7 @@ TEST_F(vmalloc, user)
 	void *err;
 	pid_t pid;
 
-	user = map_area(&thread, "user size=16384 hold_ms=600", &record);
+	user = map_area(&thread, USER_COMMAND, &record);
 	ASSERT_TRUE(maps_lab(getpid(), line, sizeof(line)));
 	ASSERT_EQ(2, sscanf(line, "%llx-%llx rw-s", &start, &end));
 	EXPECT_EQ(start, (uintptr_t)user);
@@ -826,6 +827,10 @@ TEST_F(vmalloc, user)
 	EXPECT_EQ(moved, mremap((void *)user, pages * PAGE_BYTES,
 				pages * PAGE_BYTES,
 				MREMAP_MAYMOVE | MREMAP_FIXED, moved));
+	/* What is mapped nowhere is held no more. */
+	EXPECT_EQ(0, munmap((void *)moved, PAGE_BYTES));
+	EXPECT_TRUE(is_held("vmalloc", &record));
+	EXPECT_EQ(0, munmap((void *)moved, pages * PAGE_BYTES));
 	pthread_join(thread, &err);
 	ASSERT_EQ(NULL, err);
 	read_file(LAB "vmalloc/result", record.text, sizeof(record.text));
@@ -844,10 +849,6 @@ TEST_F(vmalloc, user)
 	EXPECT_FALSE(find_line("/proc/vmallocinfo", "vmalloc_to_user", "",
 			       area, sizeof(area)));
 }
-
-/* What the tests below do while the area is mapped, for as long as it is. */
-#define USER_BYTES	16384
-#define USER_COMMAND	"user size=16384 hold_ms=400"
 
 /* No process has it mapped any more, it is freed, and the lab holds no more. */
 static void expect_no_area(struct __test_metadata *_metadata, pthread_t thread,
@@ -892,6 +893,7 @@ TEST_F(vmalloc, user_fork)
 	EXPECT_EQ(-1, madvise(user, USER_BYTES, MADV_DOFORK));
 	EXPECT_EQ(EINVAL, errno);
 	EXPECT_EQ(0, nr_children_with_it(3));
+	munmap(user, USER_BYTES);
 	expect_no_area(_metadata, thread, held);
 }
 
@@ -948,6 +950,7 @@ TEST_F(vmalloc, user_pin)
 	EXPECT_EQ(EFAULT, pin_by_pipe(&iov));
 	EXPECT_EQ(EFAULT, pin_by_ring(&iov));
 	EXPECT_FALSE(read_from_outside(&iov));
+	munmap(iov.iov_base, USER_BYTES);
 	expect_no_area(_metadata, thread, held);
 }
 
@@ -980,7 +983,7 @@ TEST_F(vmalloc, user_again)
 	char path[64];
 	void *user;
 
-	user = map_area(&thread, USER_COMMAND, &record);
+	user = map_area(&thread, USER_SHORT, &record);
 	EXPECT_EQ(MAP_FAILED, mremap(user, 0, USER_BYTES, MREMAP_MAYMOVE));
 	EXPECT_EQ(MAP_FAILED, mremap(user, USER_BYTES, 2 * USER_BYTES,
 				     MREMAP_MAYMOVE));
@@ -995,21 +998,26 @@ TEST_F(vmalloc, user_again)
 
 #define MSEAL	462
 
-/* Nor does it stay because it was sealed. */
+/* Nor does it stay because it was sealed: at one of some tries it was, in time. */
 TEST_F(vmalloc, user_sealed)
 {
 	static struct record record;
 	long long held = lab_charged();
+	bool sealed = false;
 	pthread_t thread;
 	void *user;
+	int looks;
 
-	user = map_area(&thread, USER_COMMAND, &record);
-	if (syscall(MSEAL, user, USER_BYTES, 0)) {
-		pthread_join(thread, NULL);
+	/* Nothing at all can be sealed where there is such a call. */
+	if (syscall(MSEAL, NULL, 0, 0))
 		SKIP(return, "vmalloc.user_sealed: no mseal(2)");
+	for (looks = 0; looks < LOOKS && !sealed; looks++) {
+		user = map_area(&thread, USER_SHORT, &record);
+		sealed = !syscall(MSEAL, user, USER_BYTES, 0) &&
+			 munmap(user, USER_BYTES);
+		expect_no_area(_metadata, thread, held);
 	}
-	EXPECT_EQ(-1, munmap(user, USER_BYTES));
-	expect_no_area(_metadata, thread, held);
+	EXPECT_TRUE(sealed);
 }
 
 /* A process that locks all it maps, and may not lock so much. */

@@ -43,7 +43,7 @@ static bool is_slow(void)
 #define SLOWER		10
 
 /* Seconds after which a test is given up, which is stuck in a way not foreseen here. */
-#define PATIENCE	900
+#define TEST_SECONDS	900
 
 static void thaw_groups(void)
 {
@@ -176,7 +176,7 @@ static void drain(void)
 }
 
 /* Whoever works on a CPU's magazines is not preempted by one who waits for them. */
-TEST_F_TIMEOUT(waits, drain, PATIENCE)
+TEST_F_TIMEOUT(waits, drain, TEST_SECONDS)
 {
 	int nr = is_slow() ? DRAINS / SLOWER : DRAINS;
 
@@ -207,7 +207,7 @@ static void run_next(void)
 }
 
 /* The same of all that can be run, or of the first of it where that takes too long. */
-TEST_F_TIMEOUT(waits, preempted, PATIENCE)
+TEST_F_TIMEOUT(waits, preempted, TEST_SECONDS)
 {
 	FILE *file = fopen(LAB "experiments", "r");
 	int nr;
@@ -507,7 +507,7 @@ static void check_stops(struct __test_metadata *_metadata,
 		say("%s: the host is too busy to tell", command);
 }
 
-TEST_F_TIMEOUT(waits, stops, PATIENCE)
+TEST_F_TIMEOUT(waits, stops, TEST_SECONDS)
 {
 	/* Those that take longest. */
 	static const char *const worst[] = {

@@ -828,11 +828,15 @@ static int vmalloc_lazy(struct lab_run *run)
  * @bytes:	its length
  * @ended:	the command is over; set, and never looked at but, with the process's
  *		mmap_lock held for writing
+ * @nr_vmas:	how many parts of it the process has mapped
+ * @unmapped:	it has none any more, so there is nothing left to hold
  */
 struct vmalloc_shared {
 	void *area;
 	size_t bytes;
 	bool ended;
+	atomic_t nr_vmas;
+	bool unmapped;
 };
 
 /* The file moves to a new place, which has to be looked for and taken away. */
@@ -843,7 +847,25 @@ static int user_mremap(struct vm_area_struct *vma)
 	return shared->ended ? -ENODEV : 0;
 }
 
+/* A part that was cut off, or that moves. */
+static void user_open(struct vm_area_struct *vma)
+{
+	struct vmalloc_shared *shared = vma->vm_file->private_data;
+
+	atomic_inc(&shared->nr_vmas);
+}
+
+static void user_close(struct vm_area_struct *vma)
+{
+	struct vmalloc_shared *shared = vma->vm_file->private_data;
+
+	if (atomic_dec_and_test(&shared->nr_vmas))
+		context_end_hold(&shared->unmapped);
+}
+
 static const struct vm_operations_struct user_vm_ops = {
+	.open = user_open,
+	.close = user_close,
 	.mremap = user_mremap,
 };
 
@@ -858,7 +880,7 @@ static const struct vm_operations_struct user_vm_ops = {
  */
 static int user_mmap(struct file *file, struct vm_area_struct *vma)
 {
-	const struct vmalloc_shared *shared = file->private_data;
+	struct vmalloc_shared *shared = file->private_data;
 	unsigned long from = vma->vm_pgoff << PAGE_SHIFT, at;
 	unsigned long bytes = vma->vm_end - vma->vm_start;
 	vm_fault_t fault;
@@ -877,6 +899,7 @@ static int user_mmap(struct file *file, struct vm_area_struct *vma)
 		if (fault & VM_FAULT_ERROR)
 			return vm_fault_to_errno(fault, 0);
 	}
+	atomic_inc(&shared->nr_vmas);
 	return 0;
 }
 
@@ -933,7 +956,7 @@ static void unmap_file(struct file *file)
 
 static int show_user(struct lab_run *run, struct file *file, size_t size)
 {
-	const struct vmalloc_shared *shared = file->private_data;
+	struct vmalloc_shared *shared = file->private_data;
 	unsigned long nr = size >> PAGE_SHIFT, at, i;
 	void *area = shared->area;
 	char key[8];
@@ -949,7 +972,7 @@ static int show_user(struct lab_run *run, struct file *file, size_t size)
 	record_text(&run->record, "user_address", "0x%lx", at);
 	record_number(&run->record, "size_bytes", size);
 	frame_mark(&run->record, area, size);
-	err = lab_hold(run);
+	err = lab_hold_until(run, &shared->unmapped);
 	if (err)
 		return err;
 	record_row(&run->record, "written");
