@@ -10,6 +10,7 @@
 #include <linux/module.h>
 
 #include "core/budget.h"
+#include "core/context.h"
 #include "core/ledger.h"
 #include "engine/pool.h"
 #include "engine/registry.h"
@@ -25,20 +26,29 @@ static int __init kmemlab_init(void)
 	err = registry_check();
 	if (err)
 		return err;
-	err = magazine_init();
+	err = context_init();
 	if (err)
 		return err;
+	err = magazine_init();
+	if (err)
+		goto context;
 	err = ioremap_init();
 	if (err)
 		goto magazine;
 	budget_init();
-	ledger_init();
+	err = ledger_init();
+	if (err)
+		goto ioremap;
 	/* From here on commands come in, so nothing after this may fail. */
 	interface_debugfs_init();
 	interface_procfs_init();
 	return 0;
+ioremap:
+	ioremap_exit();
 magazine:
 	magazine_exit();
+context:
+	context_exit();
 	return err;
 }
 
@@ -51,6 +61,7 @@ static void __exit kmemlab_exit(void)
 	ledger_exit();
 	ioremap_exit();
 	magazine_exit();
+	context_exit();
 }
 
 module_init(kmemlab_init);

@@ -94,6 +94,8 @@ static const struct charged {
 	{ "kvmalloc size=300", counted_pages },
 	{ "kvmalloc size=4096", counted_pages },
 	{ "kvmalloc size=10000", counted_pages },
+	/* Made of huge pages, if there are. */
+	{ "kvmalloc size=4198400", counted_pages },
 	{ "reclaimable size=300", counted_pages },
 	{ "percpu size=100", counted_pages },
 	{ "vmap size=10000", used_pages },
@@ -251,6 +253,44 @@ TEST_F_TIMEOUT(charge, empty_pools, 300)
 		EXPECT_LT(tries, TRIES);
 	}
 	destroy_pools();
+}
+
+/* One object alone takes a slab, and its pointer a page. */
+TEST_F(charge, few)
+{
+	static const char *const make[] = {
+		"slab size=8192", "slab size=24", "slab_magazine size=300",
+		"mempool size=1000 reserve=1", "reclaimable size=700", "kmalloc size=192",
+		"vmalloc size=100",
+	};
+	long long empty;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(make); i++) {
+		ASSERT_OK("pool.create name=few allocator=%s", make[i]);
+		empty = pool_number("few", "charged_bytes");
+		ASSERT_OK("pool.alloc name=few count=1");
+		EXPECT_LE(pool_number("few", "held_bytes") +
+			  pool_number("few", "bookkeeping_bytes") / PAGE_BYTES * PAGE_BYTES,
+			  pool_number("few", "charged_bytes") - empty)
+		TH_LOG("%s", make[i]);
+		ASSERT_OK("pool.destroy name=few");
+	}
+}
+
+/* What may be merged is a cache of its own, if no other is alike. */
+TEST_F(charge, merged)
+{
+	long long alone, merged;
+
+	ASSERT_OK("pool.create name=alone allocator=slab size=5000");
+	ASSERT_OK("pool.create name=merged allocator=slab size=5000 merge=yes");
+	alone = pool_number("alone", "charged_bytes");
+	merged = pool_number("merged", "charged_bytes");
+	EXPECT_LE(alone * (100 - PERCENT) / 100, merged);
+	EXPECT_GE(alone * (100 + PERCENT) / 100, merged);
+	ASSERT_OK("pool.destroy name=merged");
+	ASSERT_OK("pool.destroy name=alone");
 }
 
 /* Objects that the kernel refuses are not charged, whatever the pool has already. */
@@ -512,7 +552,7 @@ static void check_held(struct __test_metadata *_metadata, const char *make,
 	own = pool_number("held", "charged_bytes");
 	n = fill("held");
 	ASSERT_LT(NR_KEPT, n);
-	full = pool_number("held", "charged_bytes") - own - n * 8LL;
+	full = pool_number("held", "charged_bytes") - own - pointer_bytes(n);
 	notes = note_bytes();
 	EXPECT_LE((full - n * notes) * (100 - PERCENT) / 100,
 		  pool_number("held", "held_bytes"));
@@ -530,7 +570,8 @@ static void check_held(struct __test_metadata *_metadata, const char *make,
 	EXPECT_EQ(slabs * slab, pool_number("held", "held_bytes"));
 	/* Slabs may be kept, until they are asked back: empty ones, some of each node. */
 	kept = sysfs_number(cache, "slabs");
-	EXPECT_EQ(full + own + NR_KEPT * 8, pool_number("held", "charged_bytes"));
+	EXPECT_EQ(full + own + pointer_bytes(NR_KEPT),
+		  pool_number("held", "charged_bytes"));
 	for (tries = 0; may_try(tries); tries++) {
 		ASSERT_OK("pool.shrink name=held");
 		if (!strncmp(cache, "kmemlab", 7) &&
@@ -542,7 +583,7 @@ static void check_held(struct __test_metadata *_metadata, const char *make,
 	EXPECT_LT(tries, QUIET_TRIES);
 	if (!is_debugged(cache))
 		EXPECT_LT(sysfs_number(cache, "slabs"), kept);
-	held = pool_number("held", "charged_bytes") - own - NR_KEPT * 8;
+	held = pool_number("held", "charged_bytes") - own - pointer_bytes(NR_KEPT);
 	say("%-16s %d of %d objects left: %lld bytes held, %lld charged for them", make,
 	    NR_KEPT, n, slabs * slab, held);
 	notes *= NR_KEPT;

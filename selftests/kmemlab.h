@@ -692,6 +692,12 @@ static inline long long read_free_pages(void)
 	return sum;
 }
 
+/* What a pool is charged for a pointer to each object: whole pages. */
+static inline long long pointer_bytes(long long objects)
+{
+	return (objects * sizeof(void *) + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+}
+
 /* Object size and objects in use of a cache, from its row in /proc/slabinfo. */
 static inline bool read_slabinfo(const char *cache, long long *size,
 				 long long *in_use)

@@ -317,15 +317,28 @@ TEST_F(waits, suspend)
 	close(fd);
 }
 
+static void make_groups(void)
+{
+	mkdir(CGROUP_ROOT "/" GROUP, 0755);
+	mkdir(FREEZER, 0755);
+	mount("none", FREEZER, "cgroup", 0, "freezer");
+	mkdir(FREEZER "/" GROUP, 0755);
+}
+
+static void remove_groups(void)
+{
+	rmdir(FREEZER "/" GROUP);
+	umount(FREEZER);
+	rmdir(FREEZER);
+	cgroup_remove(GROUP);
+}
+
 /* A cgroup is frozen, of either version, and thawed again. */
 TEST_F(waits, frozen)
 {
 	char pid[16];
 
-	mkdir(CGROUP_ROOT "/" GROUP, 0755);
-	mkdir(FREEZER, 0755);
-	mount("none", FREEZER, "cgroup", 0, "freezer");
-	mkdir(FREEZER "/" GROUP, 0755);
+	make_groups();
 	if (access(CGROUP_ROOT "/" GROUP "/cgroup.freeze", W_OK) &&
 	    access(FREEZER "/" GROUP "/freezer.state", W_OK))
 		SKIP(return, "waits.frozen: no cgroup can be frozen");
@@ -339,10 +352,75 @@ TEST_F(waits, frozen)
 	EXPECT_FALSE(has_ended(self->w.pid[0]));
 	thaw_groups();
 	expect_held(_metadata, &self->w);
-	rmdir(FREEZER "/" GROUP);
-	umount(FREEZER);
-	rmdir(FREEZER);
-	cgroup_remove(GROUP);
+	remove_groups();
+}
+
+/* What a command has allocated that is not done lies in slabs, which are charged for. */
+TEST_F(waits, shrink_meanwhile)
+{
+	long long order, nr_coming;
+	char text[1024] = "";
+
+	make_groups();
+	if (access(FREEZER "/" GROUP "/freezer.state", W_OK))
+		SKIP(return, "waits.shrink_meanwhile: no task can be frozen in the kernel");
+	ASSERT_OK("pool.create name=waits allocator=slab size=128");
+	order = cache_number("waits", "order");
+	ASSERT_OK("pool.alloc name=waits count=20000");
+	start(&self->w, 0, -1, "pool.alloc name=waits count=200000");
+	snprintf(text, sizeof(text), "%d", self->w.pid[0]);
+	write_file(FREEZER "/" GROUP "/cgroup.procs", text);
+	await(pool_number("waits", "nr_coming") > 1000 || has_ended(self->w.pid[0]));
+	write_file(FREEZER "/" GROUP "/freezer.state", "FROZEN");
+	await(read_file(FREEZER "/" GROUP "/freezer.state", text, sizeof(text)) > 0 &&
+	      !strcmp(text, "FROZEN\n"));
+	nr_coming = pool_number("waits", "nr_coming");
+	ASSERT_LT(0, nr_coming);
+	EXPECT_OK("pool.free name=waits count=19000 order=random");
+	read_file(LAB "pools/waits/stats", text, sizeof(text));
+	EXPECT_NE(NULL, strstr(text, "held_bytes unknown"));
+	EXPECT_OK("pool.shrink name=waits");
+	EXPECT_LE(cache_number("waits", "slabs") * (PAGE_BYTES << order),
+		  pool_number("waits", "charged_bytes"));
+	thaw_groups();
+	expect_ended(_metadata, &self->w, 0);
+	EXPECT_LE(pool_number("waits", "held_bytes"),
+		  pool_number("waits", "charged_bytes"));
+	say("%lld objects had come when the pool was shrunk", nr_coming);
+	remove_groups();
+}
+
+static void spin(void)
+{
+	for (;;)
+		;
+}
+
+/* Nobody waits for ever for a CPU that another has for good. */
+TEST_F(waits, starved)
+{
+	static const char *const command[] = {
+		"slab.percpu", "slab.partial cpu=1", "percpu.counter",
+		"kmalloc.kvmalloc", "buddy.pcp cpu=1", "bench.cost pattern=remote cpu=1",
+	};
+	int i;
+
+	if (access(CPU1_ONLINE, F_OK))
+		SKIP(return, "waits.starved: no second CPU");
+	if (!preempt_fully(&self->w))
+		SKIP(return, "waits.starved: no task can have a CPU for good");
+	ASSERT_TRUE(pin_to_cpu(0));
+	self->w.pid[1] = keep_doing(&self->w, 1, SCHED_FIFO, spin);
+	usleep(100000);
+	for (i = 0; i < ARRAY_SIZE(command); i++) {
+		start(&self->w, 0, -1, command[i]);
+		usleep(1000 * MEANWHILE_MS / 2);
+		kill(self->w.pid[0], SIGKILL);
+		ASSERT_TRUE(await(has_ended(self->w.pid[0]))) TH_LOG("%s", command[i]);
+		say("%s: %s", command[i],
+		    waitpid(self->w.pid[0], &(int){ 0 }, 0) > 0 ? "ended" : "stays");
+		self->w.pid[0] = 0;
+	}
 }
 
 /* The same of a task that is stopped; and one that stays so keeps nobody waiting. */

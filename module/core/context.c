@@ -7,11 +7,14 @@
 #include <linux/irq_work.h>
 #include <linux/kernel.h>
 #include <linux/minmax.h>
+#include <linux/refcount.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
+#include <linux/slab.h>
 #include <linux/smp.h>
 #include <linux/stop_machine.h>
 #include <linux/timekeeping.h>
+#include <linux/workqueue.h>
 
 #include "core/command.h"
 #include "core/context.h"
@@ -34,6 +37,14 @@ struct context_call {
 	struct irq_work irq_work;
 };
 
+static int cancelled(char *reason)
+{
+	if (!fatal_signal_pending(current))
+		return 0;
+	snprintf(reason, LAB_REASON_SIZE, "cancelled by a signal");
+	return -EINTR;
+}
+
 /*
  * Every function that does not run in the task that asked is called from here,
  * so that a tracer has a place to begin.
@@ -53,6 +64,8 @@ static noinline int context_enter(void *arg)
  * six times that, and nobody shall be kept waiting for 50 ms.
  */
 #define STILL_NS	(5 * NSEC_PER_MSEC)
+/* How long a worker may take to begin after a fatal signal. */
+#define WORKER_MS	100
 
 /* Experiments run one at a time, and nothing else holds the machine still. */
 static struct context_stops stops;
@@ -172,6 +185,76 @@ int context_still_on(unsigned int cpu, int (*fn)(void *arg), void *arg,
 	return err || call.ran ? err : offline(cpu, reason);
 }
 
+/* Of a worker's call: it waits, it runs, or nobody waits for it any more. */
+enum context_state {
+	CONTEXT_QUEUED,
+	CONTEXT_RUNNING,
+	CONTEXT_CANCELLED,
+};
+
+/**
+ * struct context_work - a function on its way to a worker of a certain CPU
+ * @work:	in the workqueue
+ * @call:	the function
+ * @state:	an &enum context_state; whoever changes it from CONTEXT_QUEUED decides
+ *		what becomes of it
+ * @cpu:	where it is to run
+ * @users:	who waits for it, and the worker; the last one frees it
+ */
+struct context_work {
+	struct work_struct work;
+	struct context_call call;
+	atomic_t state;
+	unsigned int cpu;
+	refcount_t users;
+};
+
+static struct workqueue_struct *workers;	/* constant after context_init() */
+
+static void put_work(struct context_work *w)
+{
+	if (refcount_dec_and_test(&w->users))
+		kfree(w);
+}
+
+static bool leave_queue(struct context_work *w, enum context_state state)
+{
+	return atomic_cmpxchg(&w->state, CONTEXT_QUEUED, state) == CONTEXT_QUEUED;
+}
+
+static void call_by_worker(struct work_struct *work)
+{
+	struct context_work *w = container_of(work, struct context_work, work);
+
+	/* Of a CPU that goes offline, another runs what was queued there. */
+	if (leave_queue(w, CONTEXT_RUNNING)) {
+		if (smp_processor_id() == w->cpu)
+			context_enter(&w->call);
+		complete(&w->call.done);
+	}
+	put_work(w);
+}
+
+/*
+ * Waits for a worker, which who has the CPU for good (SCHED_FIFO) keeps from beginning:
+ * a fatal signal ends that.  For a moment it may still begin, as what is given back on
+ * another CPU is given back after a signal, too.
+ */
+static bool await_call(struct context_work *w)
+{
+	if (!wait_for_completion_state(&w->call.done, CONTEXT_PATIENT) ||
+	    wait_for_completion_timeout(&w->call.done, msecs_to_jiffies(WORKER_MS)))
+		return true;
+	if (leave_queue(w, CONTEXT_CANCELLED)) {
+		if (cancel_work(&w->work))
+			put_work(w);
+		return false;
+	}
+	/* It has begun, with what is ours. */
+	wait_for_completion(&w->call.done);
+	return true;
+}
+
 /**
  * context_on() - run a function on a certain CPU
  * @cpu:	which
@@ -181,15 +264,32 @@ int context_still_on(unsigned int cpu, int (*fn)(void *arg), void *arg,
  * @reason:	LAB_REASON_SIZE bytes, filled in where this cannot be done
  *
  * Context: Process context, sleeps.
- * Return: what @fn returns; -ERANGE where @cpu is not online.
+ * Return: what @fn returns; -ERANGE where @cpu is not online; -EINTR where a fatal
+ * signal came before @fn had begun; -ENOMEM.
  */
 int context_on(unsigned int cpu, int (*fn)(void *arg), void *arg, char *reason)
 {
-	struct context_call call = { .fn = fn, .arg = arg };
+	struct context_work *w;
+	int err;
 
-	if (cpu < nr_cpu_ids)
-		smp_call_on_cpu(cpu, context_enter, &call, false);
-	return call.ran ? call.result : offline(cpu, reason);
+	if (cpu >= nr_cpu_ids || !cpu_online(cpu))
+		return offline(cpu, reason);
+	w = kzalloc(sizeof(*w), GFP_LAB);
+	if (!w)
+		return -ENOMEM;
+	INIT_WORK(&w->work, call_by_worker);
+	w->call.fn = fn;
+	w->call.arg = arg;
+	init_completion(&w->call.done);
+	w->cpu = cpu;
+	refcount_set(&w->users, 2);
+	queue_work_on(cpu, workers, &w->work);
+	if (!await_call(w))
+		err = cancelled(reason);
+	else
+		err = w->call.ran ? w->call.result : offline(cpu, reason);
+	put_work(w);
+	return err;
 }
 
 static void call_in_softirq(struct tasklet_struct *tasklet)
@@ -241,14 +341,6 @@ int context_in(enum lab_context context, int (*fn)(void *arg), void *arg)
 		irq_work_sync(&call.irq_work);
 	}
 	return call.result;
-}
-
-static int cancelled(char *reason)
-{
-	if (!fatal_signal_pending(current))
-		return 0;
-	snprintf(reason, LAB_REASON_SIZE, "cancelled by a signal");
-	return -EINTR;
 }
 
 /**
@@ -379,4 +471,26 @@ void context_gate_leave(struct context_gate *gate)
 	/* Orders that before the look at who waits. */
 	smp_mb__after_atomic();
 	wake_up(&gate->waiters);
+}
+
+/**
+ * context_init() - make the workers of context_on()
+ *
+ * Context: Module load.
+ * Return: 0 or -ENOMEM.
+ */
+int context_init(void)
+{
+	workers = alloc_workqueue(KBUILD_MODNAME, 0, 0);
+	return workers ? 0 : -ENOMEM;
+}
+
+/**
+ * context_exit() - undo context_init()
+ *
+ * Context: Module unload, when no command can run any more; sleeps.
+ */
+void context_exit(void)
+{
+	destroy_workqueue(workers);
 }

@@ -78,6 +78,8 @@ struct context_gate {
 #define CONTEXT_GATE_INIT(gate) \
 	{ .waiters = __WAIT_QUEUE_HEAD_INITIALIZER((gate).waiters) }
 
+int context_init(void);
+void context_exit(void);
 int context_still(int (*fn)(void *arg), void *arg, char *reason);
 int context_still_on(unsigned int cpu, int (*fn)(void *arg), void *arg,
 		     char *reason);

@@ -104,6 +104,7 @@ struct lab_experiment {
  * @keeps_slabs: objects share slabs, which go back to the page allocator only
  *		when all their objects are free; so what was charged once stays
  *		charged until no object is left
+ * @may_be_area: an object can turn out to be an area of vmalloc(), in no slab
  * @cache_name:	what the kernel calls @cache, for /proc/slabinfo; "" without
  *		one
  * @merge_id:	for slab: tells the names of merged caches apart; -1 for a cache
@@ -129,6 +130,7 @@ struct lab_source {
 	struct lab_magazines __percpu *magazines;
 	struct device *device;
 	bool keeps_slabs;
+	bool may_be_area;
 	char cache_name[LAB_CACHE_NAME_SIZE];
 	int merge_id;
 	void (*given)(struct lab_source *source);

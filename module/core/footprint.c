@@ -411,7 +411,7 @@ int footprint_of_kobject(struct lab_run *run, struct kernfs_node *dir,
 /**
  * footprint_of_new_cache() - what a cache takes that has no slab
  * @run:	the command
- * @name:	of a cache that nobody destroys meanwhile, and that is not merged
+ * @name:	of a cache that nobody destroys meanwhile
  * @object:	what an object of it takes
  * @bytes:	filled in: its structs, and its files in sysfs and debugfs
  *
@@ -430,6 +430,14 @@ int footprint_of_new_cache(struct lab_run *run, const char *name,
 	all = kernfs_find_and_get(kernel_kobj->sd, "slab");
 	if (all)
 		dir = kernfs_find_and_get(all, name);
+	/* The name of one that may be merged is a link to its directory. */
+	if (dir && kernfs_type(dir) == KERNFS_LINK) {
+		struct kernfs_node *target = dir->symlink.target_kn;
+
+		kernfs_get(target);
+		kernfs_put(dir);
+		dir = target;
+	}
 	err = dir ? footprint_of_kobject(run, dir, bytes) : 0;
 	kernfs_put(dir);
 	kernfs_put(all);

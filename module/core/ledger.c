@@ -259,16 +259,22 @@ static int open_meminfo(void *unused)
  * ledger_init() - take the reading that ledger_record_all() compares with
  *
  * Context: Module load.
+ * Return: 0; -EINTR where a fatal signal came; -ENOMEM.
  */
-void ledger_init(void)
+int ledger_init(void)
 {
 	char reason[LAB_REASON_SIZE];
+	int err;
 
 	/* By a kernel thread, as those are in the first of all namespaces. */
-	while (context_on(cpumask_first(cpu_online_mask), open_meminfo, NULL,
-			  reason) == -ERANGE)
-		;	/* that CPU has just gone offline */
+	do {
+		err = context_on(cpumask_first(cpu_online_mask), open_meminfo, NULL,
+				 reason);
+	} while (err == -ERANGE);	/* that CPU has just gone offline */
+	if (err == -EINTR || err == -ENOMEM)
+		return err;
 	ledger_read(&at_load);
+	return 0;
 }
 
 /**

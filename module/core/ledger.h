@@ -51,7 +51,7 @@ struct lab_ledger {
 	s64 freed_pages;
 };
 
-void ledger_init(void);
+int ledger_init(void);
 void ledger_exit(void);
 void ledger_read(struct lab_ledger *ledger);
 s64 ledger_free_pages(void);

@@ -361,11 +361,13 @@ static int watch_object(struct lab_source *source, char fresh[OBSERVED_SIZE])
  * observe_can() - whether a source has objects that observe_objects() knows
  * @source:	which
  *
- * Return: whether its objects are in slabs, and can be looked at where they are.
+ * Return: whether its objects are in slabs, all of them, and can be looked at where they
+ * are.
  */
 bool observe_can(const struct lab_source *source)
 {
-	return source->keeps_slabs && !source->allocator->address;
+	return source->keeps_slabs && !source->may_be_area &&
+	       !source->allocator->address;
 }
 
 static size_t room_for(const struct lab_source *source)

@@ -14,6 +14,7 @@
 #include <linux/gfp.h>
 #include <linux/idr.h>
 #include <linux/kernel.h>
+#include <linux/math64.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sizes.h>
@@ -140,10 +141,18 @@ static size_t nr_idle(const struct lab_pool *pool)
 	return counts.nr_idle;
 }
 
-/* Objects, some of them freed, and on the shelf a pointer to each of the others. */
+/*
+ * Objects, some of them freed, in whole slabs; and on the shelf a pointer to each of the
+ * others, in whole pages.
+ */
 static u64 charge_of(const struct lab_pool *pool, size_t nr_charged, size_t nr)
 {
-	return nr_charged * (u64)pool->source.charge_bytes + nr * sizeof(void *);
+	u64 bytes = nr_charged * (u64)pool->source.charge_bytes;
+	size_t slab = pool->source.slab_bytes;
+
+	if (slab)
+		bytes = DIV64_U64_ROUND_UP(bytes, slab) * slab;
+	return bytes + round_up(nr * sizeof(void *), PAGE_SIZE);
 }
 
 static size_t batch_size(const struct lab_pool *pool)
@@ -460,9 +469,7 @@ static int begin_alloc(struct lab_run *run, struct lab_pool *pool, size_t count,
 	bytes = charge_of(pool, pool->charged + *raised, want);
 	more = bytes > pool->charged_bytes ? bytes - pool->charged_bytes : 0;
 	err = budget_charge(more, run->reason);
-	if (err) {
-		pool->nr_failed++;
-	} else {
+	if (!err) {
 		pool->charged += *raised;
 		pool->charged_bytes += more;
 		pool->nr_coming += count;
@@ -507,7 +514,6 @@ static void take_back(struct lab_run *run, struct lab_pool *pool, size_t count,
 	mutex_lock(&pool->lock);
 	kept = kept_pages(pool);
 	pool->nr_coming -= count;
-	pool->nr_failed++;
 	if (shelf_count(&own->shelf)) {
 		own->nr = shelf_count(&own->shelf);
 		pool->nr_coming += own->nr;
@@ -767,6 +773,15 @@ static void record_pool(struct lab_run *run, struct lab_pool *pool)
 	record_number(&run->record, "nr_objects", counts.nr_objects);
 }
 
+/* Whatever the reason is. */
+static void count_failed(struct lab_pool *pool)
+{
+	mutex_lock(&pool->lock);
+	pool->nr_failed++;
+	publish_counts(pool);
+	mutex_unlock(&pool->lock);
+}
+
 static int pool_alloc(struct lab_run *run)
 {
 	struct lab_pool *pool = get_pool(run);
@@ -776,6 +791,8 @@ static int pool_alloc(struct lab_run *run)
 	if (!pool)
 		return -EINVAL;
 	err = alloc_objects(run, pool, count);
+	if (err)
+		count_failed(pool);
 	record_text(&run->record, "pool", "%s", pool->name);
 	record_number(&run->record, "nr_allocated", err ? 0 : count);
 	record_pool(run, pool);
@@ -882,6 +899,8 @@ static int move_objects(struct lab_run *run,
 		run->kept_pages += kept_pages(pool) - kept;
 		mutex_unlock(&pool->lock);
 	}
+	if (err)
+		count_failed(pool);
 	pool_drop(pool);
 	return err;
 }
@@ -919,26 +938,35 @@ static int count_block(struct pool_look *look, unsigned long pfn, u64 bytes)
 	return err == -ENOSPC ? 0 : min(err, 0);
 }
 
-/* The slab that an object lies in, or the pages, of which each CPU has a set. */
+/* The pages that @bytes lie in, each of which stands for @each bytes. */
+static int count_pages(struct pool_look *look, const void *page, size_t bytes,
+		       u64 each)
+{
+	const void *end = page + bytes;
+	unsigned long pfn;
+	int err = 0;
+
+	for (page -= offset_in_page(page); !err && page < end; page += PAGE_SIZE)
+		if (frame_of(page, &pfn))
+			err = count_block(look, pfn, each);
+	return err;
+}
+
+/* The slab that an object lies in, or the pages, of which each CPU may have a set. */
 static int count_object(struct lab_pool *pool, struct pool_look *look,
 			void *object)
 {
 	struct lab_source *source = &pool->source;
-	const void *page, *end;
-	unsigned long pfn;
-	int err = 0;
+	struct page *slab;
 
-	if (source->slab_bytes) {
-		struct page *slab = virt_to_head_page(object);
-
-		return count_block(look, page_to_pfn(slab), page_size(slab));
-	}
-	page = source->allocator->address(source, object);
-	end = page + source->object_bytes;
-	for (page -= offset_in_page(page); !err && page < end; page += PAGE_SIZE)
-		if (frame_of(page, &pfn))
-			err = count_block(look, pfn, PAGE_SIZE * num_possible_cpus());
-	return err;
+	if (source->allocator->address)
+		return count_pages(look, source->allocator->address(source, object),
+				   source->object_bytes,
+				   PAGE_SIZE * num_possible_cpus());
+	if (source->may_be_area && is_vmalloc_addr(object))
+		return count_pages(look, object, source->object_bytes, PAGE_SIZE);
+	slab = virt_to_head_page(object);
+	return count_block(look, page_to_pfn(slab), page_size(slab));
 }
 
 /* Looks at some objects from @from on; -EAGAIN where something has changed. */
@@ -985,8 +1013,10 @@ int pool_held(struct lab_pool *pool, u64 *bytes)
 	*bytes = pool->held_bytes;
 	if (!pool->source.keeps_slabs)
 		*bytes = count * pool->source.charge_bytes;
+	else if (pool->nr_coming || pool->nr_going || nr_idle(pool))
+		err = -EAGAIN;
 	else if (pool->nr_looked != changes)
-		err = nr_idle(pool) ? -EAGAIN : -ENODATA;
+		err = -ENODATA;
 	mutex_unlock(&pool->lock);
 	if (err != -ENODATA)
 		return err;

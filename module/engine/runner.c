@@ -248,6 +248,7 @@ static void publish_running(struct lab_run *run)
 	kvfree(text);
 }
 
+/* @job: NULL where there was no memory for one */
 static void count_run(struct runner_slot *slot, const struct lab_job *job,
 		      int err)
 {
@@ -259,9 +260,9 @@ static void count_run(struct runner_slot *slot, const struct lab_job *job,
 		slot->nr_unsupported++;
 	else
 		slot->nr_failed++;
-	if (job->ran && job->unexplained_pages)
+	if (job && job->ran && job->unexplained_pages)
 		slot->nr_unexplained++;
-	else if (job->ran)
+	else if (job && job->ran)
 		slot->nr_explained++;
 	mutex_unlock(&slots_lock);
 }
@@ -289,8 +290,12 @@ int runner_run(const struct lab_call *call, const char *text, size_t len,
 
 	*result = NULL;
 	job = kzalloc(sizeof(*job), GFP_KERNEL);
-	if (!job)
+	if (!job) {
+		count_run(&slots[0], NULL, -ENOMEM);
+		if (call->family)
+			count_run(slot_of(call->family), NULL, -ENOMEM);
 		return -ENOMEM;
+	}
 
 	job->id = atomic64_inc_return(&last_run_id);
 	job->run.publish = publish_running;

@@ -7,9 +7,11 @@
 #include <linux/kthread.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/percpu.h>
 #include <linux/percpu_counter.h>
 #include <linux/random.h>
+#include <linux/refcount.h>
 #include <linux/sched.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
@@ -169,6 +171,7 @@ static int percpu_dynamic(struct lab_run *run)
  * @nr_left:	how many have not finished
  * @done:	all have
  * @stop:	no more is to be counted
+ * @users:	the command and its threads; the last one frees it
  */
 struct percpu_count {
 	u64 rounds;
@@ -184,7 +187,22 @@ struct percpu_count {
 	atomic_t nr_left;
 	struct completion done;
 	bool stop;
+	refcount_t users;
 };
+
+static void put_count(struct percpu_count *count)
+{
+	unsigned int i;
+
+	if (!refcount_dec_and_test(&count->users))
+		return;
+	for (i = 0; i < count->nr_threads; i++)
+		put_task_struct(count->task[i]);
+	kfree(count->task);
+	free_percpu(count->own);
+	percpu_counter_destroy(&count->summed);
+	kfree(count);
+}
 
 /* Waits until all threads have come to their meeting point number @nr. */
 static void meet(struct percpu_count *count, unsigned int nr)
@@ -221,7 +239,8 @@ static int count_on_cpu(void *arg)
 	}
 	if (atomic_dec_and_test(&count->nr_left))
 		complete(&count->done);
-	return 0;
+	put_count(count);
+	module_put_and_kthread_exit(0);
 }
 
 static int make_threads(struct percpu_count *count)
@@ -238,20 +257,25 @@ static int make_threads(struct percpu_count *count)
 			return PTR_ERR(task);
 		kthread_bind(task, cpu);
 		count->task[count->nr_threads++] = get_task_struct(task);
+		refcount_inc(&count->users);
+		__module_get(THIS_MODULE);
 	}
 	return 0;
 }
 
-static void end_threads(struct percpu_count *count)
+/*
+ * All threads have finished, and go.  One whose CPU is taken away by who has it for good
+ * (SCHED_FIFO) goes later, and until then has the module and what it counts with.
+ */
+static int await_threads(struct lab_run *run, struct percpu_count *count)
 {
 	unsigned int i;
+	int err = 0;
 
-	WRITE_ONCE(count->stop, true);
-	/* One that was never woken ends without having run. */
-	for (i = 0; i < count->nr_threads; i++) {
-		kthread_stop(count->task[i]);
-		put_task_struct(count->task[i]);
-	}
+	for (i = 0; i < count->nr_threads; i++)
+		while (!err && !READ_ONCE(count->task[i]->exit_state))
+			err = context_hold(1, run->reason);
+	return err;
 }
 
 /* All threads from their making to their end. */
@@ -262,16 +286,16 @@ static int count_together(struct lab_run *run, struct percpu_count *count)
 
 	cpus_read_lock();
 	err = make_threads(count);
-	if (!err) {
-		atomic_set(&count->nr_left, count->nr_threads);
-		for (i = 0; i < count->nr_threads; i++)
-			wake_up_process(count->task[i]);
-	}
+	/* If not all could be made, those that were end at once. */
+	count->stop = err;
+	atomic_set(&count->nr_left, count->nr_threads);
+	for (i = 0; i < count->nr_threads; i++)
+		wake_up_process(count->task[i]);
 	cpus_read_unlock();
 	if (!err && wait_for_completion_state(&count->done, CONTEXT_PATIENT))
 		err = lab_refuse(run, -EINTR, "cancelled by a signal");
-	end_threads(count);
-	return err;
+	WRITE_ONCE(count->stop, true);
+	return await_threads(run, count) ?: err;
 }
 
 static void record_counts(struct lab_run *run, struct percpu_count *count)
@@ -310,6 +334,7 @@ static int percpu_counter(struct lab_run *run)
 	count->rounds = lab_number(run, "rounds");
 	count->steps = lab_number(run, "steps");
 	init_completion(&count->done);
+	refcount_set(&count->users, 1);
 	/* A counter and a number for each CPU, and threads with a stack each. */
 	err = lab_charge(run, object_bytes(sizeof(s32) + sizeof(u64)) +
 				      num_online_cpus() * THREAD_SIZE);
@@ -323,9 +348,8 @@ static int percpu_counter(struct lab_run *run)
 	err = count->own && count->task ? count_together(run, count) : -ENOMEM;
 	if (!err)
 		record_counts(run, count);
-	kfree(count->task);
-	free_percpu(count->own);
-	percpu_counter_destroy(&count->summed);
+	put_count(count);
+	return err;
 free:
 	kfree(count);
 	return err;

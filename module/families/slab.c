@@ -1640,7 +1640,10 @@ static void forget_cache(struct lab_source *source)
 		ida_free(&merge_ids, source->merge_id);
 }
 
-/* What an object takes, and the cache itself where it has none of others'. */
+/*
+ * What an object takes, and the cache itself: that is another's where they are merged, but
+ * nobody can tell whether there is one to merge with.
+ */
 static int charge_cache(struct lab_run *run, struct lab_source *source)
 {
 	struct lab_footprint footprint;
@@ -1648,7 +1651,7 @@ static int charge_cache(struct lab_run *run, struct lab_source *source)
 	int err;
 
 	err = footprint_of_cache(run, source->cache, &footprint);
-	if (!err && source->merge_id < 0)
+	if (!err)
 		err = footprint_of_new_cache(run, source->cache_name,
 					     &footprint, &bytes);
 	if (err)

@@ -1076,6 +1076,18 @@ static __always_inline void vzalloc_free(struct lab_source *source, void *object
 
 LAB_LOOPS(vzalloc);
 
+/*
+ * What an area is made of that may have huge pages: whole ones, if each node's share of it
+ * is as large as one (mm/vmalloc.c, __vmalloc_node_range()).
+ */
+static size_t huge_size(size_t size)
+{
+	if (!IS_ENABLED(CONFIG_HAVE_ARCH_HUGE_VMALLOC) ||
+	    size / num_online_nodes() < PMD_SIZE)
+		return size;
+	return ALIGN(size, PMD_SIZE);
+}
+
 /* Charged is the more of the two that an object can turn out to be. */
 static int kvmalloc_open(struct lab_source *source, struct lab_run *run,
 			 const char *name)
@@ -1090,9 +1102,10 @@ static int kvmalloc_open(struct lab_source *source, struct lab_run *run,
 		err = footprint_of_kmalloc(run, size, 0, &kmalloced);
 	/* No area serves what fits a page (mm/util.c, kvmalloc_node()). */
 	if (!err && size > PAGE_SIZE)
-		err = area_bytes(run, size, &area);
+		err = area_bytes(run, huge_size(size), &area);
 	if (err)
 		return err;
+	source->may_be_area = size > PAGE_SIZE;
 	source->charge_bytes = max(kmalloced.bytes, area);
 	source->slab_bytes = kmalloced.slab_bytes;
 	source->keeps_slabs = kmalloced.slab_bytes;
