@@ -16,8 +16,15 @@ V=${V:-0}
 KERNEL=${KERNEL:-}
 NR_CPUS=$(getconf _NPROCESSORS_ONLN)
 
-# The makes we start have jobs and variables of their own.
-unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL
+nl='
+'
+# The makes we start have jobs and variables of their own, and cd goes where it is told.
+unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL GNUMAKEFLAGS MAKEFILES KBUILD_OUTPUT \
+	CROSS_COMPILE CDPATH
+# In the guest others than root read what is made here.
+umask 022
+# Whatever is open as the next number is not stdin.
+[ -e /proc/self/fd/0 ] || exec </dev/null
 # Logs are read by scripts as well as by people.
 export LC_ALL=C
 
@@ -36,6 +43,7 @@ keep()
 	kept=
 	trap 'let_go 129' HUP
 	trap 'let_go 130' INT
+	trap 'let_go 131' QUIT
 	trap 'let_go 143' TERM
 	# A background job's stdin is /dev/null, but not by another number.
 	exec 3<&0
@@ -44,6 +52,8 @@ keep()
 	exec 3<&-
 	status=0
 	wait "$kept" || status=$?
+	# What one leaves that was killed.
+	kill -KILL "-$kept" 2>/dev/null || true
 	rm -rf "$KMEMLAB_TEMP"
 	exit $status
 }
@@ -51,7 +61,7 @@ keep()
 # let_go CODE: QEMU has a moment to end by itself.
 let_go()
 {
-	trap '' HUP INT TERM
+	trap '' HUP INT QUIT TERM
 	tries=0
 	while [ -n "$kept" ] && [ "$tries" -lt 50 ] &&
 	      kill -TERM "-$kept" "$kept"; do
@@ -128,14 +138,17 @@ timed()
 		/^$/ { next }
 		{ line[nr++] = $0; delete line[nr - 22] }
 		END {
-			if (line[nr - 1] == "exit code 0")
+			if (line[nr - 1] == "exit code 0") {
+				print "ok"
 				exit
+			}
 			for (i = nr > 21 ? nr - 21 : 0; i < nr; i++)
 				print "    " line[i]
 			if (full)
 				print "    the disk is full"
 		}')
-	if [ -z "$said" ]; then
+	# Less would also be what a machine says that has no process left.
+	if [ "$said" = ok ]; then
 		since "$started" >&2
 		return 0
 	fi
@@ -161,20 +174,18 @@ quote()
 kbuild_takes()
 {
 	case $1 in
-	*[]\ \	:\'\"\\\$\#%\*?\;\&\|\(\)\<\>\`\,[]* | *"$nl"*) return 1 ;;
+	*[]\ \	:=\'\"\\\$\#%\*?\;\&\|\(\)\<\>\`\,[]* | *"$nl"*) return 1 ;;
 	esac
 }
 
-nl='
-'
-BAD_PATH="the kernel's build system takes no path with a space or any of : ' \" \\ \$ # % * ? [ ] ; & | ( ) < > \` ,"
+BAD_PATH="the kernel's build system takes no path with a space or any of : = ' \" \\ \$ # % * ? [ ] ; & | ( ) < > \` ,"
 
 # alone DIR: wait until nobody else writes there; "." is for all of out/.  From then on
 # nobody does until we and all that we started have ended.  What one of us starts goes on
 # with its lock.
 alone()
 {
-	kbuild_takes "$PWD" ||
+	{ kbuild_takes "$PWD" && kbuild_takes "$(pwd -P)"; } ||
 		die "move this directory, $PWD, to another path: $BAD_PATH"
 	mkdir -p out
 	place=$1
@@ -287,7 +298,7 @@ parts()
 	shift
 	share=${SHARD:-1/1}
 	case $share in
-	*[!0-9/]* | */*/* | /* | */) share= ;;
+	*[!0-9/]* | */*/* | /* | */ | 0* | */0*) share= ;;
 	*/*) [ "${share%/*}" -ge 1 ] && [ "${share%/*}" -le "${share#*/}" ] || share= ;;
 	*) share= ;;
 	esac

@@ -4,7 +4,7 @@
 # What scripts/costs makes of records, and of tables that are none.
 
 set -eu
-cd "$(dirname "$0")/../.."
+CDPATH='' cd "$(dirname "$0")/../.."
 
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
@@ -64,11 +64,12 @@ variant short 's/^# end.*/# end	7/'
 variant narrow '/pair.pair/s/	[^	]*$//'
 variant words '/pair.pair/s/200.000/many/'
 variant longer '/^# end/a 1'
+sed 's/slab/other/g' "$table" >"$dir/other.tsv"
 sed 's/insns/cycles/g' "$table" >"$dir/cycles.tsv"
 sed '/pair.pair/s/20[012].000/205.000/g' "$dir/cycles.tsv" >"$dir/apart.tsv"
 sed '/pair.pair/s/201.000/202.000/g' "$dir/cycles.tsv" >"$dir/touch.tsv"
 
-echo "1..18"
+echo "1..20"
 expect rows 0 "1${tab}slab${tab}size=64${tab}pair${tab}alloc${tab}insns${tab}100${tab}100${tab}150${tab}160${tab}-${tab}-${tab}-${tab}100${tab}1${tab}100x90 160x10" \
 	tsv "$dir/records"
 expect per_object 0 "1${tab}slab_bulk${tab}size=64 ctor=yes${tab}lifo${tab}free${tab}insns${tab}10.00${tab}20.00.*" \
@@ -86,6 +87,12 @@ expect intervals_apart 1 ".* pair pair  DEARER" \
 	compare "$dir/cycles.tsv" "$dir/apart.tsv"
 expect intervals_touch 0 "3 figures compared: 0 dearer.*" \
 	compare "$dir/cycles.tsv" "$dir/touch.tsv"
+export THRESHOLD=1%
+expect threshold 2 "costs: THRESHOLD=1%: not a number of per cent" \
+	compare "$table" "$table"
+unset THRESHOLD
+expect nothing_common 2 "costs: .* have no figure in common" \
+	compare -f "$table" "$dir/other.tsv"
 expect cut_off 2 "costs: $dir/cut.tsv:6: it is cut off here" show "$dir/cut.tsv"
 expect rows_missing 2 "costs: $dir/short.tsv:7: there should be 7 rows, not 3" \
 	show "$dir/short.tsv"

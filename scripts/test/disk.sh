@@ -6,7 +6,7 @@
 # packages are small ones made here, the disk a small tmpfs that only this test sees.
 
 set -eu
-cd "$(dirname "$0")/../.."
+CDPATH='' cd "$(dirname "$0")/../.."
 
 if [ -z "${IN_NAMESPACE:-}" ]; then
 	if ! unshare -m true 2>/dev/null; then
@@ -15,7 +15,7 @@ if [ -z "${IN_NAMESPACE:-}" ]; then
 	fi
 	IN_NAMESPACE=1 exec unshare -m "$0"
 fi
-unset KREL KDIR KCONFIG KIMAGE KMODULES KSRC STEP V BUILD_DIR INSTALL_MOD_PATH
+unset KREL KDIR KCONFIG KIMAGE KMODULES KSRC STEP V KMEMLAB_BUILD_DIR INSTALL_MOD_PATH
 export KERNEL=9.9
 release=9.9.9-1-amd64
 dir=$(mktemp -d)

@@ -5,7 +5,7 @@
 # that the runner lets through, and of no other.
 
 set -eu
-cd "$(dirname "$0")/../.."
+CDPATH='' cd "$(dirname "$0")/../.."
 
 code=$(sed -n '/documented_errnos\[\] = {/,/^}/p' module/engine/runner.c |
 	grep -o '\<E[A-Z]*\>' | sort)

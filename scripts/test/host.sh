@@ -6,9 +6,9 @@
 # kernel is a few small files and make, apt and the like are not the real ones.
 
 set -eu
-cd "$(dirname "$0")/../.."
+CDPATH='' cd "$(dirname "$0")/../.."
 
-unset KREL KDIR KCONFIG KIMAGE KMODULES KSRC KERNEL STEP V BUILD_DIR INSTALL_MOD_PATH
+unset KREL KDIR KCONFIG KIMAGE KMODULES KSRC KERNEL STEP V KMEMLAB_BUILD_DIR INSTALL_MOD_PATH
 dir=$(mktemp -d)
 holder=
 trap '[ -z "$holder" ] || kill $holder 2>/dev/null; rm -rf "$dir"' EXIT
@@ -188,7 +188,7 @@ environment()
 }
 
 running=$(uname -r)
-echo "1..15"
+echo "1..21"
 expect environment 0 '^right$' environment
 expect odd_cache 0 '^right$' odd_cache
 expect odd_install 0 '^right$' installs "$dir/$odd"
@@ -199,6 +199,33 @@ for path in 'a b' a:b "it's"; do
 done
 expect headers_refused 2 "KDIR=/a b: the kernel's build system takes no path" \
 	in_tree env KDIR="/a b" scripts/kernel -m
+# A guest is at work, and another wants out/ while clean waits for the first.
+clean_waits()
+{
+	(
+		cd "$tree"
+		mkdir -p out/shell
+		exec 9<out/shell
+		flock 9
+		echo "a guest" >out/shell/running
+		env PATH="$dir/bin:$PATH" scripts/clean >/dev/null 2>&1 9<&- &
+		for _ in 1 2 3 4 5 6 7 8 9 10; do
+			grep -q clean out/running 2>/dev/null && break
+			sleep 0.2
+		done
+		sleep 0.5
+		# It has the tree's own lock still.
+		if flock -n . true; then
+			echo "clean has given it up"
+			exit 1
+		fi
+		echo "waiting for clean"
+		exec 9<&-
+		wait
+		[ ! -e out ]
+	)
+}
+
 expect second_waits 0 "waiting for scripts/held in this directory to end (process" second
 expect cached_does_not_wait 0 "^KREL='$release'" cached
 expect modules_say 0 "^insmod $tree/out/build/$release/kmemlab.ko  # for $release (KERNEL=$release; here $running runs)" \
@@ -217,4 +244,18 @@ expect not_root 2 "^apt-get update && apt-get install --no-install-recommends gc
 	in_tree env STATUS= ID=1000 scripts/setup
 expect setup_says 0 "^ *bison  *compiles the kernel's configurator" \
 	in_tree env STATUS= scripts/setup kernel
+expect setup_unknown 2 "no set of packages is called gest" in_tree scripts/setup gest
+
+# A directory of that name elsewhere, that cd would find first.
+mkdir -p "$dir/elsewhere/scripts"
+expect cdpath 0 "^kmemlab: " in_tree env CDPATH="$dir/elsewhere:." sh scripts/help
+# shellcheck disable=SC2016 # for that shell
+expect no_stdin 0 "^kmemlab: " in_tree sh -c 'exec scripts/help <&-'
+expect cache_newline 2 "apt takes no path with a newline" \
+	in_tree env KMEMLAB_CACHE="$dir/a${nl}b" KERNEL=6.1 scripts/kernel
+# shellcheck disable=SC2016 # for that shell
+expect no_awk 1 "^ends 1" in_tree sh -c '. scripts/lib.sh; awk() { kill -9 $$; }
+	awk() { false; }; step out/step.log "doing it" true; echo "ends $?"; false'
+# What is locked under out/ is not removed under its owner.
+expect clean_waits 0 "waiting for" clean_waits
 exit $bad

@@ -5,7 +5,7 @@
 # module that keeps them.
 
 set -eu
-cd "$(dirname "$0")/../.."
+CDPATH='' cd "$(dirname "$0")/../.."
 
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT

@@ -4,7 +4,7 @@
 # What scripts/mutate makes of code.
 
 set -eu
-cd "$(dirname "$0")/../.."
+CDPATH='' cd "$(dirname "$0")/../.."
 exec python3 - <<'END'
 import importlib.machinery
 import importlib.util

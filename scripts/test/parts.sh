@@ -5,7 +5,7 @@
 # and begins anew once all is done or something has changed.
 
 set -eu
-cd "$(dirname "$0")/../.."
+CDPATH='' cd "$(dirname "$0")/../.."
 
 unset SHARD JOBS KMEMLAB_KEEPER KMEMLAB_ALONE KMEMLAB_TEMP STEP
 dir=$(mktemp -d)
@@ -18,7 +18,7 @@ cp scripts/lib.sh "$dir/scripts"
 cat >"$dir/scripts/long" <<'END'
 #!/bin/sh
 set -eu
-cd "$(dirname "$0")/.."
+CDPATH='' cd "$(dirname "$0")/.."
 . scripts/lib.sh
 out=out/long
 KCONFIG=Kbuild
@@ -68,7 +68,7 @@ cut_off()
 	: >"$dir/tried"
 	: >"$dir/slow-b"
 	"$dir/scripts/long" >/dev/null 2>&1 &
-	until [ -e "$dir/out/long/e/passed" ]; do
+	while kill -0 "$!" && [ ! -e "$dir/out/long/e/passed" ]; do
 		sleep 0.1
 	done
 	kill "$!"

@@ -6,7 +6,7 @@
 # that passes is the one that has just run the kselftests.
 
 set -eu
-cd "$(dirname "$0")/../.."
+CDPATH='' cd "$(dirname "$0")/../.."
 . scripts/lib.sh
 
 need_kernel "" 2>/dev/null
@@ -63,10 +63,12 @@ pause()
 		[ ! -e "$dir/$1.code" ] || return 0
 		sleep 0.1
 	done
-	qemu=$(pgrep -f "path=$dir/$1/console.log")
-	kill -STOP "$qemu"
-	sleep "$2"
-	kill -CONT "$qemu"
+	for qemu in $(pgrep -f "path=$dir/$1/console.log"); do
+		[ "$(readlink "/proc/$qemu/cwd")" = "$PWD" ] || continue
+		kill -STOP "$qemu"
+		sleep "$2"
+		kill -CONT "$qemu"
+	done
 }
 
 base=out/guest/base.cpio
