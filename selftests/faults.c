@@ -34,7 +34,7 @@ static int test_harness_run(int argc, char **argv) __attribute__((unused));
 #define HOPELESS	5	/* seconds */
 #define STILL_TRIES	50
 #define PASSES		10
-#define PASS_SECONDS	180	/* seconds */
+#define PASS_SECONDS	180
 #define LOADS		3	/* passes of loading the module */
 #define FOREIGN		8	/* of a thread that does nothing for the module */
 #define OBJECTS		600	/* more than one page of a pool's bookkeeping */
