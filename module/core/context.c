@@ -7,6 +7,7 @@
 #include <linux/irq_work.h>
 #include <linux/kernel.h>
 #include <linux/minmax.h>
+#include <linux/preempt.h>
 #include <linux/refcount.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
@@ -226,10 +227,15 @@ static void call_by_worker(struct work_struct *work)
 {
 	struct context_work *w = container_of(work, struct context_work, work);
 
-	/* Of a CPU that goes offline, another runs what was queued there. */
 	if (leave_queue(w, CONTEXT_RUNNING)) {
+		/*
+		 * Of a CPU that goes offline, another runs what was queued there; one
+		 * that is to go while it runs waits.
+		 */
+		migrate_disable();
 		if (smp_processor_id() == w->cpu)
 			context_enter(&w->call);
+		migrate_enable();
 		complete(&w->call.done);
 	}
 	put_work(w);
@@ -258,8 +264,8 @@ static bool await_call(struct context_work *w)
 /**
  * context_on() - run a function on a certain CPU
  * @cpu:	which
- * @fn:		the function; runs in a kernel thread that stays on @cpu, may
- *		sleep
+ * @fn:		the function; runs in a kernel thread that stays on @cpu; may sleep,
+ *		but must not wait for a CPU that goes offline, which waits for @fn
  * @arg:	its argument
  * @reason:	LAB_REASON_SIZE bytes, filled in where this cannot be done
  *
