@@ -25,6 +25,44 @@ for f in /dev/console /dev/ttyS0 /dev/kmsg /dev/ttyS2; do
 	printf "booted\nexit 0\n" >$f
 done'
 
+# Whether a processor that has cmpxchg16b leaves the flags as they are, but for ZF: seen
+# right after they were loaded, which is where a task goes on that was preempted.
+mkdir -p $dir/flags
+cat >$dir/flags.c <<'EOF'
+#include <cpuid.h>
+#include <stdio.h>
+
+#define SOME	(1UL << 8 | 0xffff888000000000)	/* with the bit of the trap flag */
+
+static unsigned __int128 cell __attribute__((aligned(16)));
+
+int main(void)
+{
+	unsigned long before, after, value = 0;
+	unsigned int a, b, c = 0, d;
+
+	__get_cpuid(1, &a, &b, &c, &d);
+	if (!(c & bit_CMPXCHG16B))
+		return 0;
+	asm volatile("xor %%eax, %%eax; xor %%edx, %%edx\n\t"
+		     "xor %%ebx, %%ebx; xor %%ecx, %%ecx\n\t"
+		     "pushf; popf\n\t"
+		     "add %4, %2; xor %3, %2\n\t"
+		     "pushf; pop %0\n\t"
+		     "pushf; popf\n\t"
+		     "add %4, %2; xor %3, %2\n\t"
+		     "cmpxchg16b %3\n\t"
+		     "pushf; pop %1"
+		     : "=&r"(before), "=&r"(after), "+&r"(value), "+m"(cell)
+		     : "r"(SOME)
+		     : "rax", "rbx", "rcx", "rdx", "cc", "memory");
+	printf("flags %#lx and %#lx\n", before, after);
+	return (before ^ after) >> 8 != 0;
+}
+EOF
+gcc -O2 -static -o $dir/flags/flags $dir/flags.c
+archive $dir/flags >$dir/flags.cpio
+
 # start NAME OPTION...: run one case in the background
 start()
 {
@@ -80,7 +118,7 @@ printf '%s\n' '#!/bin/sh' '[ -e "$0.started" ] || { : >"$0.started"; exit 0; }' 
 	"exec $(command -v qemu-system-x86_64) \"\$@\"" >$dir/bin/qemu-system-x86_64
 chmod 755 $dir/bin/qemu-system-x86_64
 
-echo "1..10"
+echo "1..11"
 # Two at a time: boots are what this costs, and they take a CPU each; small machines boot
 # quicker.
 start panic -s -c 'echo c >/proc/sysrq-trigger' $base
@@ -99,6 +137,7 @@ wait
 # shellcheck disable=SC2016 # for the guest to expand
 start host_paused -n "$KREL" -c 'yes >/dev/null & sleep 8; echo; sleep 5; kill $!' $base
 pause host_paused 30 &
+start flags -s -n "$KREL" -c /flags $base $dir/flags.cpio
 PATH=$dir/bin:$PATH start second_start -s -c true $base
 wait
 
@@ -112,5 +151,6 @@ expect fault 8 "BUG: KASAN: planted"
 expect usage 2 "usage"
 expect second_start 0 "vm: the guest did not boot: starting it a second time"
 expect host_paused 0 "booting"
+expect flags 0 "booting"
 
 exit $bad
