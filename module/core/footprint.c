@@ -15,10 +15,13 @@
 #include <linux/math64.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
+#include <linux/nodemask.h>
+#include <linux/pgtable.h>
 #include <linux/rbtree.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/vmalloc.h>
 #include <linux/xarray.h>
 
 #include "compat/compat.h"
@@ -342,6 +345,62 @@ int footprint_of_struct(struct lab_run *run, size_t size, u64 *bytes)
 {
 	return look_up(run, structs, ARRAY_SIZE(structs), kmalloc_size_roundup(size),
 		       learn_struct, bytes);
+}
+
+/**
+ * footprint_of_area() - what vmalloc() takes for an area
+ * @run:	the command
+ * @size:	of the area, in bytes
+ * @bytes:	filled in
+ *
+ * The pages, an entry that maps each and one for the guard, what describes the area,
+ * twice, and a pointer to each page, in an area of its own if they are many
+ * (mm/vmalloc.c, __vmalloc_area_node()).
+ *
+ * Context: Process context, may sleep.
+ * Return: 0; -ENOMEM; -EDQUOT or -EINTR with the reason.
+ */
+int footprint_of_area(struct lab_run *run, size_t size, u64 *bytes)
+{
+	unsigned long nr = PAGE_ALIGN(size) >> PAGE_SHIFT;
+	size_t pointers = nr * sizeof(struct page *);
+	u64 vm_bytes, node_bytes, array_bytes;
+	int err;
+
+	err = footprint_of_struct(run, sizeof(struct vm_struct), &vm_bytes);
+	if (!err)
+		err = footprint_of_hidden(run, sizeof(struct vmap_area),
+					  &node_bytes);
+	if (err)
+		return err;
+	if (pointers > PAGE_SIZE)
+		err = footprint_of_area(run, pointers, &array_bytes);
+	else
+		err = footprint_of_struct(run, pointers, &array_bytes);
+	if (!err)
+		*bytes = nr * PAGE_SIZE + (nr + 1) * sizeof(pte_t) + vm_bytes +
+			 node_bytes + array_bytes + footprint_of_tracking();
+	return err;
+}
+
+/**
+ * footprint_of_huge_area() - what kvmalloc() takes for an area, which may have huge pages
+ * @run:	the command
+ * @size:	of the area, in bytes
+ * @bytes:	filled in
+ *
+ * Whole ones, if each node's share of it is as large as one (mm/vmalloc.c,
+ * __vmalloc_node_range()).
+ *
+ * Context: Process context, may sleep.
+ * Return: As footprint_of_area().
+ */
+int footprint_of_huge_area(struct lab_run *run, size_t size, u64 *bytes)
+{
+	if (IS_ENABLED(CONFIG_HAVE_ARCH_HUGE_VMALLOC) &&
+	    size / num_online_nodes() >= PMD_SIZE)
+		size = ALIGN(size, PMD_SIZE);
+	return footprint_of_area(run, size, bytes);
 }
 
 /**

@@ -277,12 +277,16 @@ static struct page *take_single(struct buddy_pcp *b, unsigned int type)
 static int find_lists(struct lab_run *run, struct buddy_pcp *b)
 {
 	struct page *page;
+	int err;
 
 	b->cpu = lab_number(run, "cpu");
 	hoard_init(&b->spare);
 	hoard_init(&b->held);
 	if (b->cpu >= nr_cpu_ids || !cpu_online(b->cpu))
 		return lab_refuse(run, -ERANGE, "CPU %u is not online", b->cpu);
+	err = lab_charge(run, PAGE_SIZE);
+	if (err)
+		return err;
 	page = alloc_pages_node(cpu_to_node(b->cpu), GFP_LAB, 0);
 	if (!page)
 		return -ENOMEM;
@@ -1172,13 +1176,15 @@ static int fall_back_still(void *arg)
 
 static int run_node_dry(struct lab_run *run, struct buddy_fallback *b)
 {
-	int err;
+	int err = lab_charge(run, PAGE_SIZE << b->order);
 
+	if (err)
+		return err;
 	b->page[0] = hoard_take(&b->hoard, GFP_LAB, b->nid, b->order);
 	if (!b->page[0])
 		return -ENOMEM;
 	err = lab_charge(run, (zone_free_pages(page_zone(b->page[0])) +
-			       ((b->count + 2) << b->order)) * PAGE_SIZE);
+			       ((b->count + 1) << b->order)) * PAGE_SIZE);
 	if (!err)
 		err = hoard_dry(run, &b->hoard, page_zone(b->page[0]), 0);
 	return err ?: context_still(fall_back_still, b, run->reason);

@@ -566,10 +566,16 @@ static void mend_zone(struct lab_run *run, gfp_t gfp)
 	hoard_free_past_lists(&pages.odd);
 }
 
-/* What kvmalloc() takes at the most. */
-static u64 area_bytes(size_t size)
+/* Charged is the more of the two that it can turn out to be. */
+static int charge_kvmalloc(struct lab_run *run, size_t size)
 {
-	return size > KMALLOC_MAX_SIZE ? PAGE_ALIGN(size) : whole_bytes(size);
+	u64 bytes = size > KMALLOC_MAX_SIZE ? 0 : whole_bytes(size), area = 0;
+	int err = 0;
+
+	/* No area serves what fits a page (mm/util.c, kvmalloc_node()). */
+	if (size > PAGE_SIZE)
+		err = footprint_of_huge_area(run, size, &area);
+	return err ?: lab_charge(run, max(bytes, area));
 }
 
 static void record_area(struct lab_record *record, const char *key,
@@ -597,8 +603,11 @@ static int kmalloc_kvmalloc(struct lab_run *run)
 	if (!zone)
 		return lab_refuse(run, -EOPNOTSUPP,
 				  "no ZONE_DMA, the zone small enough to be fragmented");
-	err = lab_charge(run, area_bytes(small) + area_bytes(large) +
-			      (zone_managed_pages(zone) << PAGE_SHIFT));
+	err = lab_charge(run, zone_managed_pages(zone) << PAGE_SHIFT);
+	if (!err)
+		err = charge_kvmalloc(run, small);
+	if (!err)
+		err = charge_kvmalloc(run, large);
 	if (err)
 		return err;
 	area[0] = kvmalloc_area(small, GFP_LAB);

@@ -439,34 +439,6 @@ static void record_neighbours(struct lab_run *run, void **area,
 	record_number(&run->record, "nr_pairs", nr_pairs);
 }
 
-/*
- * What an area takes: the pages, an entry that maps each and one for the guard, what
- * describes the area, twice, and a pointer to each page, in an area of its own if they
- * are many (mm/vmalloc.c, __vmalloc_area_node()).
- */
-static int area_bytes(struct lab_run *run, size_t size, u64 *bytes)
-{
-	unsigned long nr = PAGE_ALIGN(size) >> PAGE_SHIFT;
-	size_t pointers = nr * sizeof(struct page *);
-	u64 vm_bytes, node_bytes, array_bytes;
-	int err;
-
-	err = footprint_of_struct(run, sizeof(struct vm_struct), &vm_bytes);
-	if (!err)
-		err = footprint_of_hidden(run, sizeof(struct vmap_area),
-					  &node_bytes);
-	if (err)
-		return err;
-	if (pointers > PAGE_SIZE)
-		err = area_bytes(run, pointers, &array_bytes);
-	else
-		err = footprint_of_struct(run, pointers, &array_bytes);
-	if (!err)
-		*bytes = nr * PAGE_SIZE + (nr + 1) * sizeof(pte_t) + vm_bytes +
-			 node_bytes + array_bytes + footprint_of_tracking();
-	return err;
-}
-
 static int vmalloc_guard(struct lab_run *run)
 {
 	size_t size = PAGE_ALIGN(lab_number(run, "size"));
@@ -475,7 +447,7 @@ static int vmalloc_guard(struct lab_run *run)
 	u64 each;
 	int err;
 
-	err = area_bytes(run, size, &each);
+	err = footprint_of_area(run, size, &each);
 	if (!err)
 		err = lab_charge(run, count * (each + sizeof(*area)));
 	if (err)
@@ -1030,7 +1002,7 @@ static int area_open(struct lab_source *source, struct lab_run *run,
 	int err;
 
 	source->object_bytes = lab_number(run, "size");
-	err = area_bytes(run, source->object_bytes, &bytes);
+	err = footprint_of_area(run, source->object_bytes, &bytes);
 	if (!err)
 		source->charge_bytes = bytes;
 	return err;
@@ -1076,18 +1048,6 @@ static __always_inline void vzalloc_free(struct lab_source *source, void *object
 
 LAB_LOOPS(vzalloc);
 
-/*
- * What an area is made of that may have huge pages: whole ones, if each node's share of it
- * is as large as one (mm/vmalloc.c, __vmalloc_node_range()).
- */
-static size_t huge_size(size_t size)
-{
-	if (!IS_ENABLED(CONFIG_HAVE_ARCH_HUGE_VMALLOC) ||
-	    size / num_online_nodes() < PMD_SIZE)
-		return size;
-	return ALIGN(size, PMD_SIZE);
-}
-
 /* Charged is the more of the two that an object can turn out to be. */
 static int kvmalloc_open(struct lab_source *source, struct lab_run *run,
 			 const char *name)
@@ -1102,7 +1062,7 @@ static int kvmalloc_open(struct lab_source *source, struct lab_run *run,
 		err = footprint_of_kmalloc(run, size, 0, &kmalloced);
 	/* No area serves what fits a page (mm/util.c, kvmalloc_node()). */
 	if (!err && size > PAGE_SIZE)
-		err = area_bytes(run, huge_size(size), &area);
+		err = footprint_of_huge_area(run, size, &area);
 	if (err)
 		return err;
 	source->may_be_area = size > PAGE_SIZE;
