@@ -110,7 +110,10 @@ in_tree()
 		'echo >$dir/kmemlab.ko'
 	stub depmod :
 	stub dpkg-query 'echo "${STATUS-install ok installed}"'
-	stub apt-get "echo \"apt-get \$*\" >>'$dir/apt'"
+	stub apt-get "echo \"apt-get \$*\" >>'$dir/apt'" \
+		'[ "${*%update}" != "$*" ] || exit 0' \
+		"mkdir '$dir/lists' || { echo refused >>'$dir/apt'; exit 100; }" \
+		"sleep 1; rmdir '$dir/lists'"
 	stub id 'echo ${ID:-0}'
 }
 fill "$dir/cache"
@@ -168,6 +171,17 @@ second()
 	return "$status"
 }
 
+# Two trees that lack packages.
+both_set_up()
+{
+	: >"$dir/apt"
+	in_tree env STATUS= scripts/setup kernel &
+	in_tree env STATUS= scripts/setup guest || return
+	wait $! || return
+	cat "$dir/apt"
+	! grep refused "$dir/apt"
+}
+
 # Who holds the lock on the cache keeps nobody from what is in it.
 cached()
 {
@@ -215,7 +229,7 @@ clean_waits()
 }
 
 running=$(uname -r)
-echo "1..21"
+echo "1..22"
 expect environment 0 '^right$' environment
 expect odd_cache 0 '^right$' odd_cache
 expect odd_install 0 '^right$' installs "$dir/$odd"
@@ -244,6 +258,7 @@ expect not_root 2 "^apt-get update && apt-get install --no-install-recommends gc
 	in_tree env STATUS= ID=1000 scripts/setup
 expect setup_says 0 "^ *bison  *compiles the kernel's configurator" \
 	in_tree env STATUS= scripts/setup kernel
+expect both_set_up 0 "^apt-get .*install .*bison" both_set_up
 expect setup_unknown 2 "no set of packages is called gest" in_tree scripts/setup gest
 
 # A directory of that name elsewhere, that cd would find first.
