@@ -63,14 +63,23 @@ EOF
 gcc -O2 -static -o $dir/flags/flags $dir/flags.c
 archive $dir/flags >$dir/flags.cpio
 
-# start NAME OPTION...: run one case in the background
+# small_disk DIR COMMAND...: with a disk of its own in the place of DIR, with some room for
+# the console
+small_disk()
+{
+	mkdir -p "$1"
+	# shellcheck disable=SC2016 # for that shell
+	unshare -m sh -c 'mount -t tmpfs -o size=1m none "$0" && exec "$@"' "$@"
+}
+
+# start NAME OPTION...: run one case in the background, by way of $by
 start()
 {
 	name=$1
 	shift
 	(
 		code=0
-		scripts/vm -k "$KIMAGE" -o "$dir/$name" "$@" \
+		${by:-} scripts/vm -k "$KIMAGE" -o "$dir/$name" "$@" \
 			>"$dir/$name.out" 2>"$dir/$name.err" || code=$?
 		echo $code >"$dir/$name.code"
 	) &
@@ -118,7 +127,7 @@ printf '%s\n' '#!/bin/sh' '[ -e "$0.started" ] || { : >"$0.started"; exit 0; }' 
 	"exec $(command -v qemu-system-x86_64) \"\$@\"" >$dir/bin/qemu-system-x86_64
 chmod 755 $dir/bin/qemu-system-x86_64
 
-echo "1..11"
+echo "1..12"
 # Two at a time: boots are what this costs, and they take a CPU each; small machines boot
 # quicker.
 start panic -s -c 'echo c >/proc/sysrq-trigger' $base
@@ -131,6 +140,11 @@ start boot_hang -b 3 -c true $base $dir/hang.cpio
 start out_of_memory -c 'dd if=/dev/zero of=/dev/null bs=1120M count=1' $base
 start fault -s -c 'echo "BUG: KASAN: planted" >/dev/kmsg' $base
 start usage
+if [ "$(id -u)" = 0 ]; then
+	by="small_disk $dir/full_disk"
+	start full_disk -s -c 'dd if=/dev/zero bs=2M count=1 | tr "\0" x; sleep 3' $base
+	by=
+fi
 wait
 # A CPU that has been busy for two of the watchdog's periods of 4 s: of one that was idle
 # it forgives all.
@@ -152,5 +166,10 @@ expect usage 2 "usage"
 expect second_start 0 "vm: the guest did not boot: starting it a second time"
 expect host_paused 0 "booting"
 expect flags 0 "booting"
+if [ "$(id -u)" = 0 ]; then
+	expect full_disk 2 "vm: the disk of $dir/full_disk was full"
+else
+	echo "ok $((number + 1)) # SKIP vm.full_disk: may not mount a small disk"
+fi
 
 exit $bad
