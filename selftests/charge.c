@@ -544,9 +544,10 @@ TEST_F(charge, holes)
 
 /*
  * After most objects were freed at random, what is held is the slabs that the others lie
- * in, and shrinking gives the rest back, of the charge as well.
+ * in, and shrinking gives the rest back, of the charge as well.  Returns whether there
+ * was a rest that can be told from what others do.
  */
-static void check_held(struct __test_metadata *_metadata, const char *make,
+static bool check_held(struct __test_metadata *_metadata, const char *make,
 		       const char *cache)
 {
 	static struct place place[NR_KEPT];
@@ -586,8 +587,7 @@ static void check_held(struct __test_metadata *_metadata, const char *make,
 			break;
 	}
 	EXPECT_LT(tries, QUIET_TRIES);
-	if (!is_debugged(cache))
-		EXPECT_LT(sysfs_number(cache, "slabs"), kept);
+	kept -= sysfs_number(cache, "slabs");
 	held = pool_number("held", "charged_bytes") - own - pointer_bytes(NR_KEPT);
 	say("%-16s %d of %d objects left: %lld bytes held, %lld charged for them", make,
 	    NR_KEPT, n, slabs * slab, held);
@@ -595,12 +595,26 @@ static void check_held(struct __test_metadata *_metadata, const char *make,
 	EXPECT_LE((slabs * slab + notes) * (100 - PERCENT) / 100, held);
 	EXPECT_GE((slabs * slab + notes) * (100 + PERCENT) / 100 + slab, held);
 	ASSERT_OK("pool.destroy name=held");
+	return kept > 0 || is_debugged(cache);
 }
 
 TEST_F_TIMEOUT(charge, held, 300)
 {
-	check_held(_metadata, "slab size=192", "kmemlab_held");
-	check_held(_metadata, "kmalloc size=192", "kmalloc-192");
+	static const struct {
+		const char *make, *cache;
+	} pools[] = {
+		{ "slab size=192", "kmemlab_held" },
+		{ "kmalloc size=192", "kmalloc-192" },
+	};
+	int i, tries;
+
+	for (i = 0; i < ARRAY_SIZE(pools); i++) {
+		/* Of one time in thirty no slab is empty, or as many have come. */
+		for (tries = 0; may_try(tries); tries++)
+			if (check_held(_metadata, pools[i].make, pools[i].cache))
+				break;
+		EXPECT_LT(tries, QUIET_TRIES);
+	}
 }
 
 TEST_HARNESS_MAIN
