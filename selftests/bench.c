@@ -278,7 +278,7 @@ static void check_raw(struct __test_metadata *_metadata, const struct record *re
 	long long calls = number_of(record, "nr_calls");
 	struct raw blocks = {}, block = {};
 	char row[32], empty_key[32];
-	double empty = 1e18, cost;
+	double empty = 1e18, least = 1e18, cost;
 	int i, last = 0;
 
 	snprintf(empty_key, sizeof(empty_key), "%s_empty", side);
@@ -298,9 +298,14 @@ static void check_raw(struct __test_metadata *_metadata, const struct record *re
 			last++;
 		}
 		cost = cost_of(record, row, side);
-		if (cost != MISSING)
-			block.value[block.nr++] = (cost > empty ? cost - empty : 0) / calls;
+		if (cost == MISSING)
+			continue;
+		cost = (cost > empty ? cost - empty : 0) / calls;
+		block.value[block.nr++] = cost;
+		if (cost < least)
+			least = cost;
 	}
+	EXPECT_LT(fabs(least - cost_of(record, whole, "min")), THOUSANDTH);
 	EXPECT_EQ(blocks.nr, cell_of(record, whole, "nr_blocks"));
 	EXPECT_LT(fabs(median_of(&blocks) - cost_of(record, whole, "p50")), THOUSANDTH);
 	if (cost_of(record, whole, "low95") != MISSING)

@@ -278,6 +278,21 @@ TEST_F(charge, few)
 	}
 }
 
+/* What was charged for once is not charged for again, while slabs stay. */
+TEST_F(charge, again)
+{
+	long long charged;
+
+	ASSERT_OK("pool.create name=again allocator=slab size=192");
+	ASSERT_OK("pool.alloc name=again count=1000");
+	charged = pool_number("again", "charged_bytes");
+	ASSERT_OK("pool.free name=again count=500");
+	ASSERT_OK("pool.alloc name=again count=400");
+	ASSERT_OK("pool.alloc name=again count=100");
+	EXPECT_EQ(charged, pool_number("again", "charged_bytes"));
+	ASSERT_OK("pool.destroy name=again");
+}
+
 /* What may be merged is a cache of its own, if no other is alike. */
 TEST_F(charge, merged)
 {

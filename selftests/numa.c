@@ -377,6 +377,22 @@ TEST_F(numa, remote)
 	check_recovered(_metadata);
 }
 
+#define POOL_BLOCKS	64
+#define POOL_ORDER	2
+
+static void use_pool(struct __test_metadata *_metadata, const char *node)
+{
+	ASSERT_OK("pool.create name=node allocator=node node=%s order=%d", node, POOL_ORDER);
+	EXPECT_OK("pool.alloc name=node count=%d", POOL_BLOCKS);
+	EXPECT_OK("pool.destroy name=node");
+}
+
+TEST_F(numa, pool_freed)
+{
+	expect_kept(_metadata, use_pool, "0", nr_in_a_row(),
+		    POOL_BLOCKS * PAGE_BYTES << POOL_ORDER);
+}
+
 /* Every block of a pool of one node is on that node. */
 TEST_F(numa, pool)
 {

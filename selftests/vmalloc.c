@@ -268,6 +268,7 @@ TEST_F(vmalloc, info)
 			  line, sizeof(line));
 	ASSERT_TRUE(let_go(pid));
 	ASSERT_TRUE(shown);
+	EXPECT_NE(NULL, text_of(&record, "area"));
 	if (!parse_area(line, shown_area, &shown_bytes))
 		SKIP(return, "vmalloc.info: vmallocinfo has no hashed address");
 	ASSERT_EQ(1, sscanf(strstr(line, "pages="), "pages=%lld", &shown_pages));
