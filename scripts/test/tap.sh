@@ -32,7 +32,7 @@ expect()
 
 printf 'kmemlab:buddy\nkmemlab:slab\n' >"$dir/list"
 echo 0 >"$dir/status"
-echo "1..15"
+echo "1..16"
 
 slab='# selftests: kmemlab: slab
 # 1..1
@@ -71,6 +71,15 @@ TAP version 13
 # selftests: kmemlab: buddy
 # 1..0 # SKIP may not mount
 ok 1 selftests: kmemlab: buddy
+$slab
+END
+
+# A number at the end is no word of skipping.
+expect no_skip 0 "2 0 0" "ok buddy" <<END
+TAP version 13
+1..2
+# selftests: kmemlab: buddy
+ok 1 selftests: kmemlab: buddy # in 1
 $slab
 END
 
