@@ -384,19 +384,23 @@ int footprint_of_area(struct lab_run *run, size_t size, u64 *bytes)
 }
 
 /**
- * footprint_of_huge_area() - what kvmalloc() takes for an area, which may have huge pages
+ * footprint_of_kvmalloc_area() - what kvmalloc() takes if it is served by an area
  * @run:	the command
- * @size:	of the area, in bytes
- * @bytes:	filled in
+ * @size:	of the request, in bytes
+ * @bytes:	filled in; 0 if it fits a page, as no area serves that (mm/util.c,
+ *		kvmalloc_node())
  *
- * Whole ones, if each node's share of it is as large as one (mm/vmalloc.c,
- * __vmalloc_node_range()).
+ * The area may have huge pages: whole ones, if each node's share of it is as large as one
+ * (mm/vmalloc.c, __vmalloc_node_range()).
  *
  * Context: Process context, may sleep.
  * Return: As footprint_of_area().
  */
-int footprint_of_huge_area(struct lab_run *run, size_t size, u64 *bytes)
+int footprint_of_kvmalloc_area(struct lab_run *run, size_t size, u64 *bytes)
 {
+	*bytes = 0;
+	if (size <= PAGE_SIZE)
+		return 0;
 	if (IS_ENABLED(CONFIG_HAVE_ARCH_HUGE_VMALLOC) &&
 	    size / num_online_nodes() >= PMD_SIZE)
 		size = ALIGN(size, PMD_SIZE);

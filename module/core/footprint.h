@@ -31,7 +31,7 @@ int footprint_charge(struct lab_run *run, const struct lab_footprint *each,
 int footprint_of_hidden(struct lab_run *run, size_t size, u64 *bytes);
 int footprint_of_struct(struct lab_run *run, size_t size, u64 *bytes);
 int footprint_of_area(struct lab_run *run, size_t size, u64 *bytes);
-int footprint_of_huge_area(struct lab_run *run, size_t size, u64 *bytes);
+int footprint_of_kvmalloc_area(struct lab_run *run, size_t size, u64 *bytes);
 int footprint_of_files(struct lab_run *run, unsigned int nr, u64 *bytes);
 int footprint_of_kobject(struct lab_run *run, struct kernfs_node *dir,
 			 u64 *bytes);

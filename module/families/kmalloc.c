@@ -569,12 +569,9 @@ static void mend_zone(struct lab_run *run, gfp_t gfp)
 /* Charged is the more of the two that it can turn out to be. */
 static int charge_kvmalloc(struct lab_run *run, size_t size)
 {
-	u64 bytes = size > KMALLOC_MAX_SIZE ? 0 : whole_bytes(size), area = 0;
-	int err = 0;
+	u64 bytes = size > KMALLOC_MAX_SIZE ? 0 : whole_bytes(size), area;
+	int err = footprint_of_kvmalloc_area(run, size, &area);
 
-	/* No area serves what fits a page (mm/util.c, kvmalloc_node()). */
-	if (size > PAGE_SIZE)
-		err = footprint_of_huge_area(run, size, &area);
 	return err ?: lab_charge(run, max(bytes, area));
 }
 

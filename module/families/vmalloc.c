@@ -1060,9 +1060,8 @@ static int kvmalloc_open(struct lab_source *source, struct lab_run *run,
 	source->object_bytes = size;
 	if (size <= KMALLOC_MAX_SIZE)
 		err = footprint_of_kmalloc(run, size, 0, &kmalloced);
-	/* No area serves what fits a page (mm/util.c, kvmalloc_node()). */
-	if (!err && size > PAGE_SIZE)
-		err = footprint_of_huge_area(run, size, &area);
+	if (!err)
+		err = footprint_of_kvmalloc_area(run, size, &area);
 	if (err)
 		return err;
 	source->may_be_area = size > PAGE_SIZE;
