@@ -284,13 +284,11 @@ static int look_up(struct lab_run *run, struct known *known, size_t nr, size_t s
 	while (known < end && known->size && known->size != size)
 		known++;
 	if (known->size != size) {
-		known->size = 0;
 		err = learn(run, size, &known->footprint);
+		known->size = err || known->footprint.is_guess ? 0 : size;
 	}
-	if (!err) {
+	if (!err)
 		*bytes = known->footprint.bytes;
-		known->size = known->footprint.is_guess ? 0 : size;
-	}
 	mutex_unlock(&known_lock);
 	return err;
 }

@@ -234,10 +234,10 @@ static size_t estimate_spacing(struct sample *sample, size_t slab_bytes, size_t 
 static bool is_dense(const struct sample *sample, size_t last, size_t nr,
 		     size_t spacing)
 {
-	const void *low = sample->object[last], *high = low;
-	size_t i;
+	size_t i = last - nr + 1;
+	const void *low = sample->object[i], *high = low;
 
-	for (i = last - nr + 1; i < last; i++) {
+	while (++i <= last) {
 		low = min(low, (const void *)sample->object[i]);
 		high = max(high, (const void *)sample->object[i]);
 	}

@@ -698,16 +698,18 @@ static int await_worker(struct lab_run *run, struct lab_pool *pool)
 	bool done;
 	int err;
 
-	do {
+	for (;;) {
 		err = lock_pool(run, pool);
 		if (err)
 			return err;
 		done = list_empty(&pool->left);
 		mutex_unlock(&pool->lock);
-		if (!done)
-			err = context_hold(1, run->reason);
-	} while (!err && !done);
-	return err;
+		if (done)
+			return 0;
+		err = context_hold(1, run->reason);
+		if (err)
+			return err;
+	}
 }
 
 static int free_all(struct lab_run *run, struct lab_pool *pool, size_t *count)

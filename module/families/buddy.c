@@ -368,7 +368,7 @@ static void take_down(struct buddy_pcp *b, int count)
 static int fill_nearly(void *arg)
 {
 	struct buddy_pcp *b = arg;
-	int count = READ_ONCE(b->pcp->high) - (PCP_FREES + 1) * b->batch;
+	int count = READ_ONCE(b->pcp->high) - PCP_FREES * b->batch;
 
 	take_down(b, max_t(int, count - PCP_FREES * b->batch, 0));
 	while (READ_ONCE(b->pcp->count) < count && hoard_pop(&b->spare))
@@ -1185,8 +1185,9 @@ static int run_node_dry(struct lab_run *run, struct buddy_fallback *b)
 		return -ENOMEM;
 	err = lab_charge(run, (zone_free_pages(page_zone(b->page[0])) +
 			       ((b->count + 1) << b->order)) * PAGE_SIZE);
-	if (!err)
-		err = hoard_dry(run, &b->hoard, page_zone(b->page[0]), 0);
+	if (err)
+		return err;
+	err = hoard_dry(run, &b->hoard, page_zone(b->page[0]), 0);
 	return err ?: context_still(fall_back_still, b, run->reason);
 }
 

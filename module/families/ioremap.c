@@ -524,14 +524,11 @@ static int show_dma(struct lab_run *run, struct lab_device *edu, size_t bytes)
 	unsigned long pfn;
 	int err;
 
-	for (i = 0; i < nr; i++) {
+	for (i = 0; i < nr; i++)
 		buffer[i] = mark + i;
-		back[i] = 0;
-	}
 	err = edu_transfer(run, edu, bus, EDU_DMA_BUFFER, bytes, 0);
 	/* Then there is one place left that has them. */
-	for (i = 0; i < nr; i++)
-		buffer[i] = 0;
+	memzero_explicit(buffer, bytes);
 	if (!err)
 		err = edu_transfer(run, edu, EDU_DMA_BUFFER, bus + bytes, bytes,
 				   EDU_DMA_TO_RAM);
