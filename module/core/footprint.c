@@ -33,11 +33,13 @@
 /*
  * So many objects are looked at, and more until all of one slab have come in a row: if
  * others use the cache, each slab may have room for one or two, anywhere in it.  But no
- * more than so many, nor of more bytes.
+ * more than so many, nor of more bytes.  Two that lie half a slab apart look like all
+ * that a slab has, so WHOLE_SLABS objects must have come in whole slabs.
  */
 #define SAMPLES		64
 #define SAMPLES_MAX	512
 #define SAMPLES_BYTES	SZ_256K
+#define WHOLE_SLABS	8
 
 /* What one of so many bytes is charged for while it is looked at, with its debugging. */
 #define SAMPLE_BYTES(size)	(2 * (u64)(size) + SZ_1K)
@@ -86,6 +88,7 @@ static unsigned long cgroup_table_bytes(const struct page *slab,
  * @object:	the objects, in the order in which they were handed out
  * @nr:		how many there are
  * @run:	how many of the last came from one slab
+ * @whole:	how many came before those, in slabs of which all came
  * @spacing:	all distances seen of two in a slab are multiples of it, in bytes; 0: of
  *		none was it seen
  */
@@ -96,12 +99,20 @@ struct sample {
 	void **object;
 	unsigned int nr;
 	unsigned int run;
+	unsigned int whole;
 	size_t spacing;
 };
 
 static size_t slab_bytes(const void *object)
 {
 	return page_size(virt_to_head_page(object));
+}
+
+/* Whether the last objects are all that their slab has, as far as the spacing tells. */
+static bool is_whole(const struct sample *sample)
+{
+	return sample->run > 1 &&
+	       sample->run == slab_bytes(sample->object[sample->nr - 1]) / sample->spacing;
 }
 
 /* Adds an object; whether there was one. */
@@ -116,14 +127,15 @@ static bool take(struct sample *sample)
 	if (!got)
 		return false;
 	last = sample->nr ? sample->object[sample->nr - 1] : NULL;
-	sample->object[sample->nr++] = got;
 	if (last && address_same_slab(got, last)) {
 		sample->run++;
 		sample->spacing = gcd(sample->spacing,
 				      got > last ? got - last : last - got);
 	} else {
+		sample->whole = is_whole(sample) ? sample->whole + sample->run : 0;
 		sample->run = 1;
 	}
+	sample->object[sample->nr++] = got;
 	return true;
 }
 
@@ -140,14 +152,11 @@ static void give_back(struct sample *sample)
 	kvfree(sample->object);
 }
 
-/* Whether the last objects are all that their slab has. */
 static bool has_whole_slab(const struct sample *sample)
 {
-	size_t bytes = slab_bytes(sample->object[sample->nr - 1]);
-
-	if (bytes / sample->size < 2)
+	if (slab_bytes(sample->object[sample->nr - 1]) / sample->size < 2)
 		return true;
-	return sample->run > 1 && sample->run == bytes / sample->spacing;
+	return is_whole(sample) && sample->whole + sample->run >= WHOLE_SLABS;
 }
 
 /* An object's share of its slab. */
