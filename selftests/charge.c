@@ -535,7 +535,7 @@ TEST_F(charge, reserves)
 }
 
 /* How often holes are made anew: half a slab apart they are once in some twenty times. */
-#define NR_HOLES	100
+#define NR_HOLES	60
 
 /*
  * An object takes as much if no two of those that are looked at are neighbours, nor if
