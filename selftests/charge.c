@@ -534,8 +534,11 @@ TEST_F(charge, reserves)
 	ASSERT_OK("pool.destroy name=plain");
 }
 
+/* Objects that are freed for holes, and of these what the CPU's slab has room for. */
+#define NR_HOLES	200
+#define NR_FILLED	64
 /* How often holes are made anew: half a slab apart they are once in some twenty times. */
-#define NR_HOLES	60
+#define HOLE_ROUNDS	60
 
 /*
  * An object takes as much if no two of those that are looked at are neighbours, nor if
@@ -553,14 +556,14 @@ TEST_F(charge, holes)
 	ASSERT_OK("pool.create name=holes allocator=kmalloc size=64");
 	charge = pool_number("holes", "charge_bytes");
 	ASSERT_OK("pool.alloc name=holes count=400000");
-	for (i = 0; i < NR_HOLES; i++) {
-		ASSERT_OK("pool.free name=holes count=200 order=random");
+	for (i = 0; i < HOLE_ROUNDS; i++) {
+		ASSERT_OK("pool.free name=holes count=%d order=random", NR_HOLES);
 		/* What the CPU's slab has room for comes first. */
-		ASSERT_OK("pool.alloc name=holes count=64");
+		ASSERT_OK("pool.alloc name=holes count=%d", NR_FILLED);
 		ASSERT_OK("pool.create name=among allocator=kmalloc size=64");
 		EXPECT_EQ(charge, pool_number("among", "charge_bytes"));
 		EXPECT_OK("pool.destroy name=among");
-		ASSERT_OK("pool.alloc name=holes count=136");
+		ASSERT_OK("pool.alloc name=holes count=%d", NR_HOLES - NR_FILLED);
 	}
 	EXPECT_OK("pool.destroy name=holes");
 }

@@ -396,18 +396,18 @@ TEST_F(numa, pool_freed)
 /* Every block of a pool of one node is on that node. */
 TEST_F(numa, pool)
 {
-	static struct place place[64];
+	static struct place place[POOL_BLOCKS];
 	int n = read_nodes(), node, of, i;
 	struct record *record;
 	char zone[16];
 
 	for (node = 0; node < n; node++) {
-		ASSERT_OK("pool.create name=node allocator=node node=%d order=2",
-			  node);
-		EXPECT_OK("pool.alloc name=node count=64");
-		ASSERT_EQ(64, read_layout("node", place, 64));
-		for (i = 0; i < 64; i++) {
-			EXPECT_EQ(0, place[i].pfn % 4);
+		ASSERT_OK("pool.create name=node allocator=node node=%d order=%d",
+			  node, POOL_ORDER);
+		EXPECT_OK("pool.alloc name=node count=%d", POOL_BLOCKS);
+		ASSERT_EQ(POOL_BLOCKS, read_layout("node", place, POOL_BLOCKS));
+		for (i = 0; i < POOL_BLOCKS; i++) {
+			EXPECT_EQ(0, place[i].pfn % (1 << POOL_ORDER));
 			ASSERT_TRUE(zone_of_frame(place[i].pfn, &of, zone));
 			EXPECT_EQ(node, of);
 		}

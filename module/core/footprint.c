@@ -34,12 +34,12 @@
  * So many objects are looked at, and more until all of one slab have come in a row: if
  * others use the cache, each slab may have room for one or two, anywhere in it.  But no
  * more than so many, nor of more bytes.  Two that lie half a slab apart look like all
- * that a slab has, so WHOLE_SLABS objects must have come in whole slabs.
+ * that a slab has, so WHOLE_OBJECTS must have come in whole slabs, one after the other.
  */
 #define SAMPLES		64
 #define SAMPLES_MAX	512
 #define SAMPLES_BYTES	SZ_256K
-#define WHOLE_SLABS	8
+#define WHOLE_OBJECTS	8
 
 /* What one of so many bytes is charged for while it is looked at, with its debugging. */
 #define SAMPLE_BYTES(size)	(2 * (u64)(size) + SZ_1K)
@@ -152,11 +152,12 @@ static void give_back(struct sample *sample)
 	kvfree(sample->object);
 }
 
-static bool has_whole_slab(const struct sample *sample)
+/* Whether so many of the last objects came in whole slabs that it is no chance. */
+static bool comes_in_whole_slabs(const struct sample *sample)
 {
 	if (slab_bytes(sample->object[sample->nr - 1]) / sample->size < 2)
 		return true;
-	return is_whole(sample) && sample->whole + sample->run >= WHOLE_SLABS;
+	return is_whole(sample) && sample->whole + sample->run >= WHOLE_OBJECTS;
 }
 
 /* An object's share of its slab. */
@@ -203,7 +204,7 @@ static int look_at(struct lab_run *run, struct sample *sample,
 		return -ENOMEM;
 	while (!err && sample->nr < room) {
 		if (sample->nr >= SAMPLES) {
-			if (has_whole_slab(sample))
+			if (comes_in_whole_slabs(sample))
 				break;
 			err = lab_charge(run, each);
 		}
@@ -213,7 +214,7 @@ static int look_at(struct lab_run *run, struct sample *sample,
 	}
 	if (!err) {
 		share_slab(sample, footprint);
-		footprint->is_guess = !has_whole_slab(sample);
+		footprint->is_guess = !comes_in_whole_slabs(sample);
 	}
 	give_back(sample);
 	return err;

@@ -360,6 +360,12 @@ static void take_down(struct buddy_pcp *b, int count)
 			cond_resched();
 }
 
+/* How many pages make the lists PCP_FREES batches short of too many. */
+static int nearly_full(const struct buddy_pcp *b)
+{
+	return READ_ONCE(b->pcp->high) - PCP_FREES * b->batch;
+}
+
 /*
  * Both take some time and need not be exact: done while the others run, on the
  * CPU whose lists they are.  What is left to do is done while it is still, with
@@ -368,7 +374,7 @@ static void take_down(struct buddy_pcp *b, int count)
 static int fill_nearly(void *arg)
 {
 	struct buddy_pcp *b = arg;
-	int count = READ_ONCE(b->pcp->high) - PCP_FREES * b->batch;
+	int count = nearly_full(b);
 
 	take_down(b, max_t(int, count - PCP_FREES * b->batch, 0));
 	while (READ_ONCE(b->pcp->count) < count && hoard_pop(&b->spare))
@@ -397,7 +403,7 @@ static int empty_again(void *arg)
 /* Brings the lists to PCP_FREES batches below what makes them too many. */
 static int fill_still(struct buddy_pcp *b)
 {
-	unsigned int count = b->pcp->high - PCP_FREES * b->batch;
+	unsigned int count = nearly_full(b);
 
 	while (b->pcp->count < count)
 		if (!hoard_pop(&b->spare))

@@ -528,7 +528,7 @@ static int show_dma(struct lab_run *run, struct lab_device *edu, size_t bytes)
 		buffer[i] = mark + i;
 	err = edu_transfer(run, edu, bus, EDU_DMA_BUFFER, bytes, 0);
 	/* Then there is one place left that has them. */
-	memzero_explicit(buffer, bytes);
+	memset(buffer, 0, bytes);
 	if (!err)
 		err = edu_transfer(run, edu, EDU_DMA_BUFFER, bus + bytes, bytes,
 				   EDU_DMA_TO_RAM);

@@ -1064,7 +1064,7 @@ static int kvmalloc_open(struct lab_source *source, struct lab_run *run,
 		err = footprint_of_kvmalloc_area(run, size, &area);
 	if (err)
 		return err;
-	source->may_be_area = size > PAGE_SIZE;
+	source->may_be_area = area;
 	source->charge_bytes = max(kmalloced.bytes, area);
 	source->slab_bytes = kmalloced.slab_bytes;
 	source->keeps_slabs = kmalloced.slab_bytes;

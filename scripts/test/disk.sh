@@ -246,8 +246,10 @@ unsigned()
 	deb=$dir/debs/linux-image-$release
 	new_disk 65536
 	mv "${deb}_1_all.deb" "$deb-unsigned_1_all.deb"
-	works || return
+	failed=0
+	works || failed=1
 	mv "$deb-unsigned_1_all.deb" "${deb}_1_all.deb"
+	return "$failed"
 }
 
 built()
